@@ -1,0 +1,335 @@
+"""The `wengert` command: read the command line, call, print.
+
+`explain` takes an expression, which is never handed to `eval` as it is: its syntax tree is checked
+node by node and may hold arithmetic, literals, names, and calls of functions that Wengert has a
+rule for. The expression is then a Python function like any other, and `show/explain.py` does the
+rest.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import inspect
+import json
+import linecache
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import numpy as np
+import scipy.special
+
+import wengert as wg
+from wengert.errors import WengertError
+from wengert.primitives.registry import REGISTRY
+from wengert.show.explain import explain
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.markup import escape
+except ImportError as missing:  # an installation without the extra: a sentence, not a traceback
+    sys.exit(f"wengert: the command line needs {missing.name}: pip install 'wengert[cli]'")
+
+Target = Annotated[
+    str,
+    typer.Argument(help='An expression such as "((x*y)*(y*z))**2", or module:function.'),
+]
+Values = Annotated[
+    list[str] | None,
+    typer.Argument(help="Its values: x=3 y=[1,2,3] z=pi/4. For a function also without names."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the tape as JSON.")]
+Check = Annotated[bool, typer.Option("--check", help="Show finite differences beside.")]
+Out = Annotated[Path, typer.Option(help="Folder for the report and its pictures.")]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of the NIST data; else data/ of the clone.")
+]
+Quick = Annotated[bool, typer.Option("--quick", help="Shorter runs; the same bounds.")]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Automatic differentiation for NumPy code, and the tape that shows it.",
+)
+
+
+def main() -> None:
+    """Run the `wengert` command."""
+    app()
+
+
+# ---- the commands -------------------------------------------------------------------------------
+
+
+@app.command("explain")
+def explain_command(
+    target: Target, values: Values = None, as_json: AsJson = False, check: Check = False
+) -> None:
+    """Print the tape of a function with its values, local derivatives and adjoints.
+
+    What begins with a minus sign goes after two dashes: wengert explain -- "-x**2" x=3
+    """
+    try:
+        function, args, kwargs = read_call(target, values or [])
+        explanation = explain(function, *args, check=check, **kwargs)
+    except (ExpressionError, WengertError) as error:
+        _fail(str(error))
+    if as_json:
+        print(json.dumps(explanation.to_dict(), indent=2))
+    else:
+        Console().print(explanation)
+
+
+@app.command()
+def demo(out: Out = Path("out"), data: Data = None, quick: Quick = False) -> None:
+    """Run the main job: circuits, a neuron, spirals, handwritten digits, NIST's regressions."""
+    try:
+        # matplotlib and scikit-learn come with an extra and are slow to load: only here.
+        from wengert.demo.main import run_demo
+    except ModuleNotFoundError as missing:
+        _fail(f"the demo needs {missing.name}: pip install 'wengert[demo]'")
+    try:
+        is_passed = run_demo(out, data, quick=quick, console=Console())
+    except FileNotFoundError as error:
+        _fail(str(error))
+    raise typer.Exit(0 if is_passed else 1)
+
+
+@app.command()
+def version() -> None:
+    """Print the versions of Wengert and of what it computes with."""
+    print(
+        f"wengert {wg.__version__} (Python {sys.version.split()[0]}, NumPy {np.__version__}, "
+        f"SciPy {scipy.__version__})"
+    )
+
+
+def _fail(message: str) -> NoReturn:
+    text = f"[bold red]wengert:[/] {escape(message)}"
+    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
+    raise typer.Exit(2)
+
+
+# ---- what stands on the command line ------------------------------------------------------------
+
+
+class ExpressionError(ValueError):
+    """What was typed is no expression that `wengert explain` takes."""
+
+
+def read_call(
+    target: str, values: Sequence[str]
+) -> tuple[Callable[..., Any], list[Any], dict[str, Any]]:
+    """Read the function that `target` stands for, and its arguments from `values`."""
+    named = dict(value.split("=", 1) for value in values if _is_named(value))
+    named = {name.strip(): read_value(text) for name, text in named.items()}
+    unnamed = [read_value(value) for value in values if not _is_named(value)]
+    if _is_reference(target):
+        function = import_function(target)
+        try:
+            inspect.signature(function).bind(*unnamed, **named)
+        except TypeError as error:
+            raise ExpressionError(f"{target}: {error}.") from error
+        return function, unnamed, named
+    if unnamed:
+        raise ExpressionError(f"{values[0]!r} has no name: write x={values[0]}.")
+    function = read_expression(target)
+    names = list(inspect.signature(function).parameters)
+    lacking = [name for name in names if name not in named]
+    if lacking:
+        raise ExpressionError(
+            f"no value for {' and '.join(lacking)}. Add it: wengert explain {target!r} "
+            + " ".join(f"{name}=…" for name in names)
+        )
+    surplus = [name for name in named if name not in names]
+    if surplus:
+        raise ExpressionError(
+            f"{target!r} does not use {' or '.join(surplus)}; it uses "
+            f"{', '.join(names) or 'no names'}."
+        )
+    return function, [named[name] for name in names], {}
+
+
+def read_value(text: str) -> Any:
+    """Read ``3``, ``[1, 2]`` or ``pi/4`` as a number or an array; integers become floats."""
+    function = read_expression(text)
+    names = list(inspect.signature(function).parameters)
+    if names:
+        raise ExpressionError(f"the value {text!r} has the unknown name {names[0]}.")
+    value = function()
+    return (
+        value.astype(float)
+        if isinstance(value, np.ndarray) and value.dtype.kind == "i"
+        else _as_float(value)
+    )
+
+
+def import_function(reference: str) -> Callable[..., Any]:
+    """Load what ``module:function`` names, from the current folder too."""
+    module, _, name = reference.partition(":")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ExpressionError(f"cannot load {reference}: {error}.") from error
+    if not callable(function):
+        raise ExpressionError(f"{reference} is no function but {type(function).__name__}.")
+    return function
+
+
+def read_expression(source: str) -> Callable[..., Any]:
+    """Make a function of the names in an expression, in the order in which they appear.
+
+    Examples
+    --------
+    >>> f = read_expression("x * np.exp(-x * y)")
+    >>> list(inspect.signature(f).parameters), float(f(2.0, 0.0))
+    (['x', 'y'], 2.0)
+    """
+    source = source.strip()
+    try:
+        tree = ast.parse(source, mode="eval")
+    except (SyntaxError, ValueError, RecursionError) as error:
+        column = (getattr(error, "offset", None) or 1) - 1
+        raise ExpressionError(
+            _pointed(f"not an expression: {getattr(error, 'msg', error)}", source, column)
+        ) from error
+    reader = _Reader(source)
+    body = reader.visit(tree.body)
+    # As a `def` the expression has a signature, and its text is the user's line of every message.
+    text = f"def expression({', '.join(reader.names)}): return {source}"
+    function = ast.parse(f"def expression({', '.join(reader.names)}): return 0")
+    function.body[0].body[0].value = body  # type: ignore[attr-defined]
+    filename = f"<{source}>"
+    linecache.cache[filename] = (len(text), None, [text], filename)
+    namespace: dict[str, Any] = {"__builtins__": {}, **reader.functions}
+    exec(
+        compile(ast.fix_missing_locations(function), filename, "exec"), namespace
+    )  # every node was checked
+    return namespace["expression"]  # type: ignore[no-any-return]
+
+
+CONSTANTS: Mapping[str, float] = {"pi": np.pi, "e": np.e, "inf": np.inf, "nan": np.nan}
+MODULES: Mapping[str, Any] = {
+    "np": np, "np.linalg": np.linalg, "np.fft": np.fft,
+    "numpy": np, "numpy.linalg": np.linalg, "numpy.fft": np.fft,
+    "special": scipy.special, "sp.special": scipy.special, "scipy.special": scipy.special,
+}  # fmt: skip
+# Operators, comparisons, subscripts and literals. Names, calls, attributes and lists have a method
+# of their own.
+HARMLESS = (
+    ast.BinOp, ast.UnaryOp, ast.Compare, ast.Subscript, ast.Slice, ast.Tuple, ast.Constant,
+    ast.keyword, ast.operator, ast.unaryop, ast.cmpop, ast.Load,
+)  # fmt: skip
+
+
+class _Reader(ast.NodeTransformer):
+    """Checks every node; puts the functions themselves in the place of their dotted names."""
+
+    def __init__(self, source: str):
+        self.source = source
+        self.names: list[str] = []
+        self.functions: dict[str, Any] = {}
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        if not isinstance(node, HARMLESS):
+            raise self._error(
+                f"{type(node).__name__} is not allowed here: write arithmetic and NumPy calls", node
+            )
+        return super().generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id in CONSTANTS:
+            return ast.copy_location(ast.Constant(CONSTANTS[node.id]), node)
+        if node.id.startswith("_"):
+            raise self._error(f"the name {node.id} begins with an underscore", node)
+        if node.id not in self.names:
+            self.names.append(node.id)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        module, _, name = ast.unparse(node).rpartition(".")
+        if MODULES.get(module) is np and name in CONSTANTS:
+            return ast.copy_location(ast.Constant(CONSTANTS[name]), node)
+        if node.attr == "T":
+            return ast.copy_location(ast.Attribute(self.visit(node.value), "T", node.ctx), node)
+        raise self._error(
+            f"the attribute .{node.attr} is not allowed; functions are called, as in "
+            f"np.{node.attr}(x)",
+            node,
+        )
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        name = ast.unparse(node.func)
+        function = find_function(name)
+        if function is None:
+            close = difflib.get_close_matches(name.rpartition(".")[2], _function_names(), n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise self._error(
+                f"no differentiable function of NumPy or scipy.special is called {name}{hint}", node
+            )
+        return self._call(
+            function,
+            [self.visit(a) for a in node.args],
+            [self.visit(k) for k in node.keywords],
+            node,
+        )
+
+    def visit_List(self, node: ast.List) -> ast.AST:
+        inner = [e.args[0] if isinstance(e, ast.Call) and isinstance(old, ast.List) else e
+                 for old, e in ((old, self.visit(old)) for old in node.elts)]  # fmt: skip
+        return self._call(
+            np.array, [ast.copy_location(ast.List(inner, ast.Load()), node)], [], node
+        )
+
+    def _call(self, function: Any, args: list[Any], keywords: list[Any], node: ast.AST) -> ast.AST:
+        alias = f"_{function.__name__}_{len(self.functions)}"
+        self.functions[alias] = function
+        return ast.copy_location(ast.Call(ast.Name(alias, ast.Load()), args, keywords), node)
+
+    def _error(self, fact: str, node: Any) -> ExpressionError:
+        return ExpressionError(_pointed(fact, self.source, getattr(node, "col_offset", 0)))
+
+
+def find_function(dotted: str) -> Callable[..., Any] | None:
+    """Find the function of NumPy or scipy.special with this name, if it has a derivative."""
+    module, _, name = dotted.rpartition(".")
+    places = [MODULES.get(module)] if module else [np, scipy.special, np.linalg]
+    for place in places:
+        function = getattr(place, name, None)
+        if isinstance(function, np.ufunc) or (
+            callable(function) and function in REGISTRY.by_function
+        ):
+            return function  # type: ignore[no-any-return]
+    return None
+
+
+def _function_names() -> list[str]:
+    return [function.__name__ for function in REGISTRY.by_function if hasattr(function, "__name__")]
+
+
+def _is_named(value: str) -> bool:
+    name, equals, rest = value.partition("=")
+    return bool(equals) and name.strip().isidentifier() and not rest.startswith("=")
+
+
+def _is_reference(target: str) -> bool:
+    module, colon, name = target.partition(":")
+    return (
+        bool(colon)
+        and name.isidentifier()
+        and all(part.isidentifier() for part in module.split("."))
+    )
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _pointed(fact: str, source: str, column: int) -> str:
+    return f"{fact}.\n  {source}\n  {' ' * column}^"

@@ -1,0 +1,123 @@
+"""Part 1: the article's circuits, node by node, with the log of their values and gradients."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import NamedTuple
+
+from wengert import Add, ConstantNode, Multiply, Square, Tape
+from wengert.demo.report import Check, Log, Section, Table, Text
+from wengert.demo.settings import Settings
+
+
+class Circuit(NamedTuple):
+    """A tape after both sweeps, and the article's numbers beside ours: name, found, expected."""
+
+    tape: Tape
+    numbers: list[tuple[str, float, float]]
+
+
+def product():
+    """Five times the product of two numbers."""
+    t = Tape()
+    a, b = ConstantNode(2, t), ConstantNode(3, t)
+    o = Multiply(a, b, t)
+    f = Multiply(ConstantNode(5, t), o, t)
+    t.forward()
+    t.backward()
+    return Circuit(
+        t,
+        [
+            ("f", f.output, 30),
+            ("gradient of o", o.gradient, 5),
+            ("gradient of a", a.gradient, 15),
+            ("gradient of b", b.gradient, 10),
+        ],
+    )
+
+
+def diamond():
+    """Two ways lead from y and from h to the result: their gradients are sums over both."""
+    t = Tape()
+    x, y, z = ConstantNode(3, t), ConstantNode(2, t), ConstantNode(1, t)
+    h1 = Multiply(x, y, t)
+    h2 = Multiply(y, z, t)
+    h = Multiply(h1, h2, t)
+    Multiply(h, h, t)
+    t.forward()
+    t.backward()
+    return Circuit(t, _diamond_numbers(x, y, z, h1, h2, h))
+
+
+def diamond_by_square():
+    """Square h by a node of its own: the same circuit, the same gradients."""
+    t = Tape()
+    x, y, z = ConstantNode(3, t), ConstantNode(2, t), ConstantNode(1, t)
+    h1 = Multiply(x, y, t)
+    h2 = Multiply(y, z, t)
+    h = Multiply(h1, h2, t)
+    Square(h, t)
+    t.forward()
+    t.backward()
+    return Circuit(t, _diamond_numbers(x, y, z, h1, h2, h))
+
+
+def changed_inputs():
+    """Define once, run again: the same tape with another constant."""
+    t = Tape()
+    x, y = ConstantNode(3, t), ConstantNode(2, t)
+    s = Add(Multiply(x, y, t), y, t)
+    t.forward()
+    t.backward()
+    x.value = 5
+    t.forward()
+    t.backward()
+    return Circuit(
+        t,
+        [
+            ("x*y + y at x = 5", s.output, 12),
+            ("gradient of x", x.gradient, 2),
+            ("gradient of y", y.gradient, 6),
+        ],
+    )
+
+
+CIRCUITS: tuple[Callable[[], Circuit], ...] = (product, diamond, diamond_by_square, changed_inputs)
+
+
+def run(settings: Settings) -> Section:
+    """Build each circuit, sweep it, and compare with the article."""
+    blocks: list[Text | Log | Table] = []
+    numbers: list[tuple[str, float, float]] = []
+    for build in settings.track(CIRCUITS, "circuits"):
+        circuit = build()
+        numbers += circuit.numbers
+        blocks += [
+            Text(f"{inspect.getdoc(build)}"),
+            Log(str(circuit.tape)),
+            Table(
+                ("", "found", "article"),
+                [
+                    (name, f"{found:g}", f"{expected:g}")
+                    for name, found, expected in circuit.numbers
+                ],
+            ),
+        ]
+    equal = sum(found == expected for _, found, expected in numbers) / len(numbers)
+    return Section(
+        "Circuits",
+        blocks,
+        [Check("circuits: share of the article's numbers that are equal", equal, 1.0)],
+    )
+
+
+def _diamond_numbers(x, y, z, h1, h2, h):
+    return [
+        ("gradient of h", h.gradient, 24),
+        ("gradient of h1", h1.gradient, 48),
+        ("gradient of h2", h2.gradient, 144),
+        ("gradient of x", x.gradient, 96),
+        ("gradient of y", y.gradient, 288),
+        ("gradient of z", z.gradient, 288),
+    ]

@@ -1,0 +1,33 @@
+"""Complex numbers: parts, conjugates, phases.
+
+The convention is that of JAX and autograd: for a real target f(x + iy) the adjoint is df/dx - i df/dy, so
+rules of holomorphic functions multiply, and rules of linear ones transpose, without conjugation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wengert.primitives.family import linear
+from wengert.primitives.samples import call, complex_normal, normal
+
+_either = [call(complex_normal(3, 4)), call(normal(3, 4)), call(complex_normal())]
+
+real = linear(
+    np.real, operands=("val",), transpose=lambda adjoint: adjoint, formula="the adjoint", batch="leading", samples=_either
+)
+imag = linear(
+    np.imag,
+    operands=("val",),
+    transpose=lambda adjoint, like: -1j * adjoint if like.dtype.kind == "c" else 0 * adjoint,
+    formula="-i times the adjoint",
+    batch="leading",
+    samples=_either,
+)
+conjugate = linear(
+    np.conjugate,
+    operands=("x",),
+    transpose=lambda adjoint: np.conjugate(adjoint),
+    formula="the adjoint's conjugate",
+    samples=_either,
+)

@@ -1,0 +1,261 @@
+"""`Array`: the handle that user code holds while a tape records; it behaves as an ndarray.
+
+A handle is a value, the trace that knows it and its index there. It is mutable, the tape is not: writing
+moves the handle to a new entry. Operators, methods and indexing are attached by `dispatch.py` and
+`views.py`; this file holds what needs no primitive. The one difficulty is `__array__`, which only
+constants may have (DESIGN, decision 5).
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import LostDerivativeError, PicklingError, user_frame
+from wengert.primitives.family import Primitive
+
+Step = tuple[str, Any]
+Path = tuple[Step, ...]
+
+
+class Trace:
+    """What interprets operations on the Arrays it knows; the innermost level among operands takes one.
+
+    Attributes
+    ----------
+    level : int
+        Depth of nesting; constants have -1, recording outside any transform has 0.
+    hidden : int
+        Number of leading axes of a value that user code does not see (1 under vmap).
+    """
+
+    level = -1
+    hidden = 0
+    is_traced = True
+
+    def record(
+        self, primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> Any:
+        """Apply a primitive; at least one operand belongs to this trace."""
+        raise NotImplementedError
+
+    def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
+        """Assign to (or add to) the part of `root` at `path`, moving the handle."""
+        raise NotImplementedError
+
+    def binary(self, primitive: Primitive, operate: Any, x1: Any, x2: Any) -> Any:
+        """An operator of two operands."""
+        return self.record(primitive, (x1, x2), {})
+
+    def truth(self, x: Array) -> bool:
+        """``bool(x)``: a decision taken on a value."""
+        return bool(x.value)
+
+
+class Array:
+    """A traced number or array. Made by transforms, never by hand.
+
+    Parameters
+    ----------
+    value : number, ndarray, or Array of an outer level
+        What NumPy would hold here.
+    trace : Trace
+        What records operations on it.
+    index : object
+        What the trace knows it by: an entry's index on a tape, a tangent in forward mode.
+    """
+
+    __slots__ = ("__weakref__", "index", "trace", "value", "writes")
+    __array_priority__ = 1000.0
+    __hash__ = object.__hash__
+
+    def __init__(self, value: Any, trace: Trace, index: Any = None):
+        self.value = value
+        self.trace = trace
+        self.index = index
+
+    def current(self) -> Array:
+        """The plain handle with this value (a view looks itself up)."""
+        return self
+
+    # ------------------------------------------------------------------ attributes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        value = self.value
+        shape = value.shape if hasattr(value, "shape") else np.shape(value)
+        return shape[self.trace.hidden :] if self.trace.hidden else shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for length in self.shape:
+            size *= length
+        return size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        value = self.value
+        return value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.itemsize * self.size
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return np.empty(self.shape, self.dtype).strides
+
+    @property
+    def flags(self) -> Any:
+        return np.asarray(concrete(self)).flags
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
+    def __array__(self) -> Any:
+        # An AttributeError makes NumPy treat a traced Array as an object without `__array__`:
+        # it then builds object arrays of traced scalars, and no derivative is lost.
+        if self.trace.is_traced:
+            raise AttributeError("a traced Array has no __array__")
+        return np.asarray(self.value).__array__
+
+    # ------------------------------------------------------------------ Python's protocols
+
+    def __len__(self) -> int:
+        shape = self.shape
+        if not shape:
+            raise TypeError("len() of unsized object")
+        return shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        shape = self.shape
+        if not shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[k] for k in range(shape[0]))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    def __bool__(self) -> bool:
+        x = self.current()
+        return x.trace.truth(x)
+
+    def __float__(self) -> float:
+        if not self.trace.is_traced:
+            return float(self.value)
+        raise _lost(self, "float()")
+
+    def __complex__(self) -> complex:
+        if not self.trace.is_traced:
+            return complex(self.value)
+        raise _lost(self, "complex()")
+
+    def __int__(self) -> int:
+        return int(concrete(self))
+
+    def __index__(self) -> int:
+        return operator.index(concrete(self))
+
+    def __round__(self, ndigits: int = 0) -> Any:
+        return np.round(self, ndigits)
+
+    def __trunc__(self) -> Any:
+        return int(self)
+
+    def __repr__(self) -> str:
+        return f"Array({np.array2string(np.asarray(concrete(self)), separator=', ')}, {self.dtype})"
+
+    def __str__(self) -> str:
+        return str(concrete(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(concrete(self), spec)
+
+    def __reduce__(self) -> Any:
+        if not self.trace.is_traced:
+            return (np.asarray, (concrete(self),))
+        raise PicklingError(
+            f"an Array of shape {self.shape} cannot be pickled while it is traced: "
+            "its derivative lives on a tape of this process.",
+            "Return it from the differentiated function and pickle the result, or pickle "
+            "wg.stop_gradient(x), its value alone.",
+        )
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
+
+class Constants(Trace):
+    """The trace of constants: Arrays made while something is traced that nothing traced has reached."""
+
+    is_traced = False
+
+    def record(
+        self, primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> Any:
+        values = [x.value if isinstance(x, Array) else x for x in operands]
+        return constant(primitive.function(*values, **parameters))
+
+
+CONSTANTS = Constants()
+
+
+def constant(value: Any) -> Any:
+    """A floating ndarray as a constant Array; numbers and other arrays as they are."""
+    if type(value) is np.ndarray:
+        return Array(value, CONSTANTS) if value.dtype.kind in "fc" else value
+    if isinstance(value, tuple):
+        return rebuild(value, [constant(part) for part in value])
+    return value
+
+
+def rebuild(like: tuple[Any, ...], parts: list[Any]) -> tuple[Any, ...]:
+    """A tuple of the same type: NumPy returns named ones from its linear algebra."""
+    return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
+
+
+def concrete(x: Any) -> Any:
+    """The ndarray or number at the bottom of any nesting of traces."""
+    while isinstance(x, Array):
+        x = x.value
+    return x
+
+
+def _lost(x: Array, operation: str) -> LostDerivativeError:
+    called = _called_function()
+    where = f"{called} called {operation} on" if called else f"{operation} was called on"
+    return LostDerivativeError(
+        f"{where} a traced Array of shape {x.shape} ({x.dtype}), which would lose its derivative.",
+        "Make the array that is filled inside the function with np.zeros, np.empty or np.array; "
+        "for functions bound early (from math import sin) use wg.adapt(f) or import wengert.numpy "
+        "as np; for the value alone, without derivative, use wg.stop_gradient(x).",
+    )
+
+
+def _called_function() -> str:
+    """Name of the library function that user code was calling, if it was one written in Python."""
+    user, frame, called = user_frame(), sys._getframe(1), None
+    while frame is not None and frame is not user:
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith("wengert"):
+            called = f"{module}.{frame.f_code.co_name}"
+        frame = frame.f_back
+    return called or ""

@@ -1,0 +1,312 @@
+"""How NumPy calls reach a trace: operators, methods, `__array_ufunc__`, `__array_function__`.
+
+Everything here ends in `apply`: the innermost trace among the operands records the primitive. The
+registry says which primitive or derived function stands for which NumPy function; this file binds
+arguments to it and knows what all ufuncs share (`out=`, `where=`, `reduce` …).
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import UnsupportedFunctionError
+from wengert.primitives.family import Derived, Primitive
+from wengert.primitives.registry import REGISTRY
+from wengert.tape.array import CONSTANTS, Array, Trace, concrete, constant
+from wengert.tape.tape import NOTHING, Tape
+from wengert.tape.views import View, assign_whole, getitem, setitem, stack, view, write, write_plain
+
+UFUNCS: dict[Any, Primitive] = {
+    function: entry
+    for function, entry in REGISTRY.by_function.items()
+    if isinstance(function, np.ufunc) and isinstance(entry, Primitive)
+}
+
+
+def apply(primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+    """Record a primitive on the innermost trace among its operands."""
+    trace: Trace = CONSTANTS
+    for x in operands:
+        if isinstance(x, Array) and x.trace.level > trace.level:
+            trace = x.trace
+    return trace.record(primitive, operands, parameters)
+
+
+def lift(x: Any) -> Any:
+    """An operand as a trace takes it: an Array, a number, or an ndarray that is no object array."""
+    kind = type(x)
+    if kind is Array or kind in _NUMBERS:
+        return x
+    if isinstance(x, Array):
+        return x.current()
+    if kind is np.ndarray:
+        return x if x.dtype.kind != "O" else stack(x)
+    if isinstance(x, list | tuple):
+        return stack(x)
+    return x if isinstance(x, np.generic) else np.asarray(x)
+
+
+# ------------------------------------------------------------------------------------------- ufuncs
+
+
+def array_ufunc(self: Array, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """NEP 13."""
+    if method == "__call__" and not kwargs:
+        primitive = UFUNCS.get(ufunc)
+        if primitive is not None:
+            if len(inputs) == 1:
+                x = inputs[0]
+                if type(x) is Array and type(x.trace) is Tape:
+                    return x.trace.unary(primitive, x)
+            return apply(primitive, tuple([lift(x) for x in inputs]), NOTHING)
+    out = kwargs.pop("out", None)
+    result = _ufunc_result(ufunc, method, inputs, kwargs, out)
+    return result if out is None else _deliver(result, out)
+
+
+def _ufunc_result(ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any, out: Any) -> Any:
+    if method == "at":
+        return _ufunc_at(ufunc, *inputs)
+    where, dtype = kwargs.pop("where", True), kwargs.pop("dtype", None)
+    kwargs.pop("casting", None), kwargs.pop("order", None), kwargs.pop("subok", None)
+    inputs = tuple(lift(x) for x in inputs)
+    if method != "__call__":
+        handler = REGISTRY.by_function.get((ufunc, method))
+        if handler is None:
+            raise _unsupported(f"numpy.{ufunc.__name__}.{method}")
+        if where is not True:
+            kwargs["where"] = where
+        return call(handler, *inputs, dtype=dtype, **kwargs) if dtype else call(handler, *inputs, **kwargs)
+    if dtype is not None:
+        inputs = tuple(x.astype(dtype) if hasattr(x, "astype") else np.dtype(dtype).type(x) for x in inputs)
+    handler = REGISTRY.by_function.get(ufunc)
+    if handler is None:
+        raise _unsupported(f"{_module(ufunc)}.{ufunc.__name__}")
+    if where is True:
+        return call(handler, *inputs)
+    # NumPy leaves what `where` excludes as it was in `out`, or undefined: here zero.
+    before = out[0] if out is not None else 0.0
+    safe = tuple(np.where(where, x, 1.0) for x in inputs)
+    return np.where(where, call(handler, *safe), before)
+
+
+def _ufunc_at(ufunc: np.ufunc, target: Any, indices: Any, *values: Any) -> None:
+    if not isinstance(target, Array):
+        write_plain(target, values[0] if values else target)
+    handler = REGISTRY.by_function.get((ufunc, "at"))
+    if handler is None:
+        raise _unsupported(f"numpy.{ufunc.__name__}.at")
+    call(handler, target, indices, *values)
+
+
+def _deliver(result: Any, out: tuple[Any, ...]) -> Any:
+    results = result if isinstance(result, tuple) else (result,)
+    for target, value in zip(out, results, strict=True):
+        if target is None:
+            continue
+        if isinstance(target, Array):
+            assign_whole(target, value)
+        else:
+            return _deliver_plain(target, value)
+    return out[0] if len(out) == 1 else out
+
+
+def _deliver_plain(target: np.ndarray, value: Any) -> Any:
+    """``plain op= traced`` binds the name anew; any other use of a plain `out` would lose it."""
+    if not isinstance(value, Array) or not value.trace.is_traced:
+        target[...] = concrete(value)
+        return target
+    from wengert.tape.seams import is_augmented_assignment  # noqa: PLC0415
+
+    if is_augmented_assignment(target):
+        return value if value.dtype == target.dtype else value.astype(target.dtype)
+    write_plain(target, value)
+    return None
+
+
+# ----------------------------------------------------------------------------------- NumPy functions
+
+
+def array_function(self: Array, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """NEP 18."""
+    handler = REGISTRY.by_function.get(function)
+    if handler is None:
+        raise _unsupported(f"{_module(function)}.{function.__name__}")
+    if "out" in kwargs:
+        out = kwargs.pop("out")
+        if out is not None:
+            return _deliver(call(handler, *args, **kwargs), out if isinstance(out, tuple) else (out,))
+    return call(handler, *args, **kwargs)
+
+
+def call(handler: Primitive | Derived, *args: Any, **kwargs: Any) -> Any:
+    """Call what stands for a NumPy function, with NumPy's arguments."""
+    if isinstance(handler, Derived):
+        return handler.definition(*args, **kwargs)
+    count = len(handler.operands)
+    if len(args) == count and not kwargs:
+        return apply(handler, tuple([lift(x) for x in args]), NOTHING)
+    operands, parameters = bind(handler, args, kwargs)
+    return apply(handler, tuple([lift(x) for x in operands]), parameters)
+
+
+def bind(primitive: Primitive, args: Any, kwargs: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Divide the arguments of a NumPy function into operands and static parameters."""
+    names = _parameter_names(primitive.function)
+    given = dict(zip(names, args, strict=False)) | kwargs
+    operands = [given.pop(name) for name in primitive.operands if name in given]
+    given.pop("out", None)
+    return operands, given
+
+
+def _parameter_names(function: Callable[..., Any]) -> list[str]:
+    if isinstance(function, np.ufunc):
+        return [f"x{k + 1}" for k in range(function.nin)] if function.nin > 1 else ["x"]
+    return list(inspect.signature(function).parameters)
+
+
+def _unsupported(name: str) -> UnsupportedFunctionError:
+    return UnsupportedFunctionError(
+        f"{name} has no rule in Wengert, so it cannot take a traced Array.",
+        "Write it with supported functions (docs/reference/primitives lists them), declare it with "
+        "wg.primitive, or pass wg.stop_gradient(x) if its derivative is not wanted.",
+    )
+
+
+def _module(function: Any) -> str:
+    return getattr(function, "__module__", None) or (
+        "numpy" if hasattr(np, getattr(function, "__name__", "")) else "scipy.special"
+    )
+
+
+# --------------------------------------------------------------------------------- operators, methods
+
+
+def _binary(ufunc: np.ufunc, operate: Any) -> tuple[Any, Any]:
+    primitive = UFUNCS[ufunc]
+
+    def forward(self: Array, other: Any) -> Any:
+        if type(self) is Array:
+            if type(other) is Array:
+                trace = self.trace
+                if trace is other.trace or trace.level >= other.trace.level:
+                    return trace.binary(primitive, operate, self, other)
+                return other.trace.binary(primitive, operate, self, other)
+            if type(other) in _NUMBERS:
+                return self.trace.binary(primitive, operate, self, other)
+        return _slow(self, other)
+
+    def reflected(self: Array, other: Any) -> Any:
+        if type(self) is Array and type(other) in _NUMBERS:
+            return self.trace.binary(primitive, operate, other, self)
+        return _slow(other, self)
+
+    def _slow(x1: Any, x2: Any) -> Any:
+        if _defers(x1) or _defers(x2):
+            return NotImplemented
+        x1, x2 = lift(x1), lift(x2)
+        trace = max((x.trace for x in (x1, x2) if isinstance(x, Array)), key=_level)
+        return trace.binary(primitive, operate, x1, x2)
+
+    return forward, reflected
+
+
+def _level(trace: Trace) -> int:
+    return trace.level
+
+
+def _defers(x: Any) -> bool:
+    return isinstance(x, str | bytes | dict | set) or x is None or getattr(x, "__array_ufunc__", 0) is None
+
+
+def _in_place(operate: Any) -> Any:
+    def method(self: Array, other: Any) -> Any:
+        result = operate(self, other)
+        if not isinstance(concrete(self), np.ndarray):
+            return result  # NumPy's scalars are immutable: the name is bound anew
+        return assign_whole(self, result)
+
+    return method
+
+
+def _comparison(ufunc: np.ufunc) -> Any:
+    primitive = UFUNCS[ufunc]
+
+    def method(self: Array, other: Any) -> Any:
+        if _defers(other):
+            return NotImplemented
+        return apply(primitive, (self, lift(other)), NOTHING)
+
+    return method
+
+
+def _unary(ufunc: np.ufunc) -> Any:
+    primitive = UFUNCS[ufunc]
+
+    def method(self: Array) -> Any:
+        return apply(primitive, (self.current(),), NOTHING)
+
+    return method
+
+
+def _method(function: Any) -> Any:
+    def method(self: Array, *args: Any, **kwargs: Any) -> Any:
+        return array_function(self, function, (), (self, *args), kwargs)
+
+    method.__name__ = method.__qualname__ = function.__name__
+    return method
+
+
+_NUMBERS = frozenset(
+    {float, int, bool, complex, np.float64, np.float32, np.float16, np.longdouble, np.int64, np.int32}
+    | {np.bool_, np.complex64, np.complex128, np.intp}
+)
+
+_BINARY = {
+    "add": (np.add, operator.add),
+    "sub": (np.subtract, operator.sub),
+    "mul": (np.multiply, operator.mul),
+    "truediv": (np.divide, operator.truediv),
+    "pow": (np.power, operator.pow),
+    "matmul": (np.matmul, operator.matmul),
+    "floordiv": (np.floor_divide, operator.floordiv),
+    "mod": (np.remainder, operator.mod),
+    "divmod": (np.divmod, divmod),
+}
+_COMPARISONS = {
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+}
+
+
+def _attach() -> None:
+    """Give Array its operators and protocols."""
+    Array.__record__ = staticmethod(apply)  # type: ignore[attr-defined]
+    Array.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
+    Array.__array_function__ = array_function  # type: ignore[attr-defined]
+    Array.__getitem__, Array.__setitem__ = getitem, setitem  # type: ignore[attr-defined]
+    for name, (ufunc, operate) in _BINARY.items():
+        if ufunc not in UFUNCS:
+            continue
+        forward, reflected = _binary(ufunc, operate)
+        setattr(Array, f"__{name}__", forward)
+        setattr(Array, f"__r{name}__", reflected)
+        if name != "divmod":
+            setattr(Array, f"__i{name}__", _in_place(operate))
+    for name, ufunc in _COMPARISONS.items():
+        setattr(Array, f"__{name}__", _comparison(ufunc))
+    for name, ufunc in {"neg": np.negative, "pos": np.positive, "abs": np.absolute}.items():
+        setattr(Array, f"__{name}__", _unary(ufunc))
+
+
+_attach()
+__all__ = ["View", "apply", "constant", "lift", "view", "write"]

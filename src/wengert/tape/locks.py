@@ -1,0 +1,42 @@
+"""Plain arrays that tapes hold are read-only while they record, so that none can change under a tape.
+
+Counts are kept per array, so that nested tapes and threads can hold one array together; the caller's
+flag is given back when the last of them lets go.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+_held: dict[int, list[Any]] = {}  # id -> [array, count]; holding the array keeps its id its own
+_guard = threading.Lock()
+
+
+def hold(array: np.ndarray, mine: list[Any]) -> None:
+    """Make an array, and the arrays it is a view of, read-only on behalf of `mine`."""
+    link: Any = array
+    while type(link) is np.ndarray:
+        if link.flags.writeable or id(link) in _held:
+            with _guard:
+                entry = _held.setdefault(id(link), [link, 0])
+                entry[1] += 1
+                link.flags.writeable = False
+            mine.append(link)
+        link = link.base
+
+
+def release(mine: list[Any]) -> None:
+    """Give back all that `mine` holds."""
+    if not mine:
+        return
+    with _guard:
+        for array in reversed(mine):  # bases before their views: a view of a locked base stays locked
+            entry = _held[id(array)]
+            entry[1] -= 1
+            if entry[1] == 0:
+                del _held[id(array)]
+                array.flags.writeable = True
+    mine.clear()

@@ -1,0 +1,155 @@
+"""The two sweeps over the entries of a tape: adjoints backward, tangents forward.
+
+The plain backward sweep comes first. If it makes a NaN, a second one carries masks of structural zeros
+(what a selection did not take), which alone annihilate an infinite partial; a genuine 0 * inf stays NaN
+(DESIGN, Semantics). The one difficulty is memory: adjoints of elements are added into one buffer, which
+is written in place if the sweep alone holds it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.primitives.indexing import assign
+from wengert.primitives.indexing import read as READ
+from wengert.primitives.indexing import write as WRITE
+from wengert.primitives.joining import part as PART
+from wengert.tape.array import Array
+from wengert.tape.views import add_into, write
+
+_LARGE = 2048
+
+
+class Parts:
+    """Adjoints of the parts of a tuple-valued entry."""
+
+    __slots__ = ("adjoints", "likes")
+
+    def __init__(self, likes: Sequence[Any]):
+        self.likes = likes
+        self.adjoints: list[Any] = [None] * len(likes)
+
+    def filled(self) -> tuple[Any, ...]:
+        """One adjoint for each part; zeros for one that the target does not depend on."""
+        return tuple(
+            np.zeros(like.shape, like.dtype) if adjoint is None else adjoint
+            for adjoint, like in zip(self.adjoints, self.likes, strict=True)
+        )
+
+
+def backward(entries: Sequence[Any], adjoints: list[Any], keep: bool = False) -> None:
+    """Sweep from the last entry to the first, adding into `adjoints` (one per entry, or None).
+
+    With `keep`, adjoints of intermediate entries stay, for those who look at them; otherwise only those
+    of inputs do.
+    """
+    for index in range(len(entries) - 1, -1, -1):
+        adjoint = adjoints[index]
+        if adjoint is None:
+            continue
+        entry = entries[index]
+        if entry is None:
+            continue
+        if not keep:
+            adjoints[index] = None
+        primitive, parents, saved, likes, parameters = entry
+        if primitive is READ:
+            _pull_read(adjoints, adjoint, parents[0], likes[0], parameters["path"])
+        elif primitive is WRITE:
+            _pull_write(adjoints, adjoint, entry, keep)
+        elif primitive is PART:
+            _pull_part(adjoints, adjoint, parents[0], likes, parameters["position"])
+        else:
+            if type(adjoint) is Parts:
+                adjoint = adjoint.filled()
+            parts = primitive.pull(adjoint, parents, saved, likes, parameters)
+            del adjoint
+            for parent, part in zip(parents, parts, strict=True):
+                if part is not None:
+                    held = adjoints[parent]
+                    adjoints[parent] = part if held is None else _sum(adjoints, parent, part)
+
+
+def _sum(adjoints: list[Any], parent: int, part: Any) -> Any:
+    """The adjoint so far plus one more contribution, in place if nobody else holds the buffer."""
+    held = adjoints[parent]
+    if type(held) is np.ndarray and held.size > _LARGE and type(part) is np.ndarray:
+        adjoints[parent] = None
+        if is_sole(held) and held.dtype == part.dtype:
+            held += part
+            return held
+    return held + part
+
+
+def is_sole(held: Any) -> bool:
+    """True if the caller's variable is the only holder of a buffer."""
+    return sys.getrefcount(held) <= _SOLE and getattr(held, "base", None) is None
+
+
+def _pull_read(adjoints: list[Any], adjoint: Any, parent: int, like: Any, path: Any) -> None:
+    held, adjoints[parent] = adjoints[parent], None
+    if held is None:
+        held = np.zeros(like.shape, like.dtype)
+    elif not is_sole(held):
+        held = _own(held)
+    adjoints[parent] = add_into(held, path, adjoint)
+
+
+def _own(held: Any) -> Any:
+    if isinstance(held, Array):
+        return Array(held.value, held.trace, held.index)
+    return np.array(held)
+
+
+def _pull_write(adjoints: list[Any], adjoint: Any, entry: Any, keep: bool) -> None:
+    """Take the adjoint of the written part; what remains, with that part cleared, goes on."""
+    primitive, (root, value), saved, likes, parameters = entry
+    if value >= 0:
+        part = primitive.pull(adjoint, (-1, value), saved, likes, parameters)[1]
+        if type(part) is np.ndarray and part.base is not None:
+            part = part.copy()  # a view of the adjoint, which is cleared next
+        held = adjoints[value]
+        adjoints[value] = part if held is None else _sum(adjoints, value, part)
+    if root < 0:
+        return
+    if not parameters["add"]:
+        # Held by `backward`, by this function and by the call of getrefcount: as many as in is_sole.
+        if keep or sys.getrefcount(adjoint) > _SOLE or not _owns(adjoint):
+            adjoint = _own(adjoint)
+        if isinstance(adjoint, Array):
+            write(adjoint, parameters["path"], np.zeros((), adjoint.dtype))
+        else:
+            assign(adjoint, parameters["path"], 0)
+    held = adjoints[root]
+    adjoints[root] = adjoint if held is None else _sum(adjoints, root, adjoint)
+
+
+def _owns(adjoint: Any) -> bool:
+    return isinstance(adjoint, Array) or (type(adjoint) is np.ndarray and adjoint.base is None)
+
+
+def _pull_part(adjoints: list[Any], adjoint: Any, parent: int, likes: Any, position: int) -> None:
+    parts = adjoints[parent]
+    if parts is None:
+        parts = adjoints[parent] = Parts(likes)
+    held = parts.adjoints[position]
+    parts.adjoints[position] = adjoint if held is None else held + adjoint
+
+
+def _sole() -> int:
+    """What getrefcount says in `is_sole` of a buffer that only the caller's variable holds."""
+    if not hasattr(sys, "getrefcount"):
+        return -1
+
+    def count(argument: Any) -> int:
+        return sys.getrefcount(argument)
+
+    buffer = np.empty(1)
+    return count(buffer)
+
+
+_SOLE = _sole()

@@ -1,0 +1,253 @@
+"""`Tape`: the append-only list of entries that a reverse-mode trace records.
+
+An entry is a flat tuple (primitive, parents, saved, likes, parameters): indices of the traced operands
+(-1 for a constant), the values that the backward sweep will read, and shapes where an operand's differs
+from the output's. An input's entry is None. `columns` holds, for tapes that are looked at, what a sweep does not
+need: every value, every operand, the user's line. The one difficulty is speed: `binary` and `unary`
+record the commonest entries in a few bytecodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wengert.errors import MutationError, TraceEndedError
+from wengert.primitives.family import Like, Primitive, like_of
+from wengert.primitives.indexing import write as WRITE
+from wengert.primitives.joining import part as PART
+from wengert.tape import locks
+from wengert.tape.array import CONSTANTS, Array, Path, Trace, constant, rebuild
+from wengert.tape.columns import Columns
+from wengert.tape.views import is_exclusive, put
+
+Entry = tuple[Primitive, tuple[int, ...], tuple[Any, ...], Any, dict[str, Any]]
+NOTHING: dict[str, Any] = {}  # the parameters of an entry that has none
+
+_SCALARS = frozenset({float, np.float64})
+_PLAIN = frozenset({float, int, np.float64, np.float32, np.int64, complex, np.complex128, bool})
+
+
+class Ended(list[Any]):
+    """Takes the place of the entries of a trace that has ended."""
+
+    def append(self, entry: Any) -> None:
+        raise TraceEndedError(
+            "an Array was used after the trace that made it had ended.",
+            "Return values from the differentiated function instead of storing them outside it; "
+            "to keep a value alone, store wg.stop_gradient(x).",
+        )
+
+
+class Recorded(NamedTuple):
+    """What remains of a trace: its entries, and which of them are inputs and outputs."""
+
+    entries: list[Entry | None]
+    likes: list[Like]
+
+
+class Tape(Trace):
+    """The trace of reverse mode.
+
+    Parameters
+    ----------
+    level : int
+        Depth of nesting.
+    columns : Columns, optional
+        Keep every value, operand and line, for looking at the tape.
+    """
+
+    __slots__ = ("columns", "entries", "held", "level", "likes")
+
+    def __init__(self, level: int, columns: Columns | None = None):
+        self.level = level
+        self.entries: list[Any] = []
+        self.held: list[Any] = []  # plain arrays that entries hold, read-only for the while
+        self.columns = columns
+        self.likes: list[Like] = []
+
+    def input(self, value: Any) -> Array:
+        """A new input, by which the tape can be differentiated."""
+        if type(value) is np.ndarray:
+            locks.hold(value, self.held)
+        self.entries.append(None)
+        if self.columns is not None:
+            self.columns.add(value, (), NOTHING)
+        return Array(value, self, len(self.entries) - 1)
+
+    def end(self) -> list[Any]:
+        """Stop recording; an Array of this tape is of no use from now on. Returns the entries."""
+        entries, self.entries = self.entries, Ended()
+        locks.release(self.held)
+        return entries
+
+    # ------------------------------------------------------------------------------- recording
+
+    def record(
+        self, primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> Any:
+        values: list[Any] = []
+        parents: list[int] = []
+        for position, x in enumerate(operands):
+            if isinstance(x, Array):
+                x = x.current()
+                if x.trace is self:
+                    values.append(x.value)
+                    parents.append(x.index if primitive.is_differentiable(position) else -1)
+                    continue
+                x = x.value if x.trace is CONSTANTS else Array(x.value, x.trace, x.index)
+            values.append(x)
+            parents.append(-1)
+        out = primitive(*values, **parameters)
+        if max(parents, default=-1) < 0:
+            if self.columns is not None and primitive.family == "locally constant":
+                self.columns.note(primitive, operands, out)
+            return constant(out)
+        return self.add(primitive, tuple(parents), values, out, parameters, operands)
+
+    def add(
+        self,
+        primitive: Primitive,
+        parents: tuple[int, ...],
+        values: Sequence[Any],
+        out: Any,
+        parameters: dict[str, Any],
+        operands: Sequence[Any],
+    ) -> Any:
+        """Append one entry, and an entry for each part of a tuple."""
+        kept = primitive.keeps(tuple([parent >= 0 for parent in parents]))
+        saved = tuple([v if keep else None for v, keep in zip((*values, out), kept, strict=True)])
+        for value, parent in zip(saved, parents, strict=False):
+            if parent < 0 and type(value) is np.ndarray:
+                locks.hold(value, self.held)
+        likes = None if type(out) is tuple or hasattr(out, "_fields") else _likes(values, out)
+        if primitive.needs_likes or primitive.outputs > 1:
+            likes = tuple([like_of(value) for value in values])
+        self.entries.append((primitive, parents, saved, likes, parameters))
+        index = len(self.entries) - 1
+        if self.columns is not None:
+            self.columns.add(out, operands, parameters)
+        if primitive.outputs > 1:
+            return self._parts(out, index)
+        return Array(out, self, index)
+
+    def _parts(self, out: tuple[Any, ...], index: int) -> tuple[Any, ...]:
+        """An entry for each part of a tuple-valued one."""
+        likes = tuple([like_of(value) for value in out])
+        handles: list[Any] = []
+        for position, value in enumerate(out):
+            if likes[position].dtype.kind not in "fc":
+                handles.append(constant(value))
+                continue
+            parameters = {"position": position}
+            self.entries.append((PART, (index,), (), likes, parameters))
+            if self.columns is not None:
+                self.columns.add(value, (index,), parameters)
+            handles.append(Array(value, self, len(self.entries) - 1))
+        return rebuild(out, handles)
+
+    def binary(self, primitive: Primitive, operate: Any, x1: Any, x2: Any) -> Any:
+        # At least one operand is a plain handle of this tape. What is not obvious goes the long way.
+        kind = type(x2)
+        if type(x1) is Array and x1.trace is self:
+            v1, i1 = x1.value, x1.index
+            if kind is Array and x2.trace is self:
+                v2, i2, kept = x2.value, x2.index, primitive.both
+            elif kind in _PLAIN:
+                v2, i2, kept = x2, -1, primitive.first
+            else:
+                return self.record(primitive, (x1, x2), NOTHING)
+        elif type(x1) in _PLAIN and kind is Array:
+            v1, i1, v2, i2, kept = x1, -1, x2.value, x2.index, primitive.second
+        else:
+            return self.record(primitive, (x1, x2), NOTHING)
+        out = operate(v1, v2)
+        if self.columns is not None or type(out) is Array:
+            return self.record(primitive, (x1, x2), NOTHING)
+        if type(out) in _SCALARS:
+            likes = None
+            if not (type(v1) in _SCALARS and type(v2) in _SCALARS):
+                likes = _likes((v1, v2), out)
+            saved = (v1, v2, out)
+        else:
+            likes = _likes((v1, v2), out)
+            k1, k2, k3 = kept
+            saved = (v1 if k1 else None, v2 if k2 else None, out if k3 else None)
+        entries = self.entries
+        entries.append((primitive, (i1, i2), saved, likes, NOTHING))
+        return Array(out, self, len(entries) - 1)
+
+    def unary(self, primitive: Primitive, x: Array) -> Any:
+        """A ufunc of one operand, whose output has the operand's shape."""
+        value = x.value
+        out = primitive.function(value)
+        if type(out) is np.float64 and self.columns is None and type(value) in _SCALARS:
+            entries = self.entries
+            entries.append((primitive, (x.index,), (value, out), None, NOTHING))
+            return Array(out, self, len(entries) - 1)
+        return self.record(primitive, (x,), NOTHING)
+
+    # --------------------------------------------------------------------------------- writing
+
+    def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
+        if root.trace is self:
+            parent = root.index
+        else:
+            parent = -1
+            if root.trace is not CONSTANTS:  # of an outer level: that handle's value stays as it is
+                root.value = Array(root.value, root.trace, root.index)
+        if isinstance(value, Array):
+            value = value.current()
+            if value.trace is self:
+                v, index = value.value, value.index
+            else:
+                v = value.value if value.trace is CONSTANTS else Array(value.value, value.trace, value.index)
+                index = -1
+        else:
+            v, index = value, -1
+        like = like_of(root.value)
+        if self.columns is not None:
+            root.value = np.array(root.value) if type(root.value) is np.ndarray else root.value
+        put(root, path, v, add=add)
+        root.trace = self
+        parameters = {"path": path, "add": add}
+        self.entries.append((WRITE, (parent, index), (None, None, None), (like, like_of(v)), parameters))
+        if self.columns is not None:
+            self.columns.add(root.value, (root, value), parameters)
+        root.index = len(self.entries) - 1
+
+
+def _likes(values: Sequence[Any], out: Any) -> tuple[Like | None, ...] | None:
+    """Shape and dtype of the operands that differ in it from the output; None if none does."""
+    like = None
+    found: list[Like | None] = []
+    differs = False
+    for value in values:
+        if type(value) is np.ndarray and type(out) is np.ndarray:
+            if value.shape == out.shape and value.dtype is out.dtype:
+                found.append(None)
+                continue
+        elif type(value) in _SCALARS and type(out) in _SCALARS:
+            found.append(None)
+            continue
+        like = like or like_of(out)
+        own = like_of(value)
+        same = own == like
+        found.append(None if same else own)
+        differs = differs or not same
+    return tuple(found) if differs else None
+
+
+def explain_readonly(error: ValueError, tape: Tape) -> ValueError:
+    """The error of NumPy for writing into a read-only array, in words if the tape is the reason."""
+    if "read-only" not in str(error) or not tape.held:
+        return error
+    return MutationError(
+        "an array that the tape needs for the derivative was changed in place while it recorded.",
+        "Change a copy, made inside the function with np.array(x), or make a new array instead.",
+    )
+
+
+__all__ = ["NOTHING", "Entry", "Tape", "is_exclusive"]

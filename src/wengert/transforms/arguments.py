@@ -1,0 +1,201 @@
+"""What every transform does with arguments: choose them by position or name, check them, flatten them.
+
+`Call` binds one call of a function: the leaves of the chosen arguments are what is differentiated, all
+else is passed on untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert import tree
+from wengert.errors import ArgumentError, ShapeError, SourceTypeError, TargetTypeError
+from wengert.tape.array import Array, concrete
+from wengert.tape.views import stack
+
+Argnums = int | str | Sequence[int | str]
+_FLOATS = frozenset({float, np.float64, np.float32, np.float16, np.longdouble})
+_COMPLEX = frozenset({complex, np.complex64, np.complex128, np.clongdouble})
+
+
+class Call:
+    """One call of a function with some of its arguments as sources.
+
+    Attributes
+    ----------
+    leaves : list
+        The leaves of the sources, in order.
+    """
+
+    __slots__ = ("args", "function", "is_single", "kwargs", "leaves", "names", "structures", "widths")
+
+    def __init__(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Any, argnames: Any
+    ):
+        self.function, self.args, self.kwargs = function, args, kwargs
+        self.is_single = isinstance(argnums, int) and argnames is None
+        self.names = self._names(argnums, argnames)
+        self.leaves: list[Any] = []
+        self.structures: list[Any] = []
+        self.widths: list[int] = []
+        for name in self.names:
+            leaves, structure = tree.flatten(self._argument(name))
+            self.leaves += leaves
+            self.structures.append(structure)
+            self.widths.append(len(leaves))
+
+    def _names(self, argnums: Any, argnames: Any) -> tuple[int | str, ...]:
+        positions = () if argnums is None else (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        names = () if argnames is None else (argnames,) if isinstance(argnames, str) else tuple(argnames)
+        count = len(self.args)
+        fixed = []
+        for position in positions:
+            if not -count <= position < count:
+                raise ArgumentError(
+                    f"argnums={position} names no argument: the function was called with {count} "
+                    "positional arguments.",
+                    "Pass the argument by position, or choose it by name with argnames=.",
+                )
+            fixed.append(position % count)
+        for name in names:
+            if name not in self.kwargs:
+                raise ArgumentError(
+                    f"argnames={name!r} names no keyword argument of this call "
+                    f"(given: {sorted(self.kwargs)}).",
+                    f"Pass it by keyword: {name}=…",
+                )
+        if not fixed and not names:
+            raise ArgumentError(
+                "there is nothing to differentiate by: no argument is chosen.",
+                "Choose by position with argnums= or by name with argnames=.",
+            )
+        return (*fixed, *names)
+
+    def _argument(self, name: int | str) -> Any:
+        return self.args[name] if isinstance(name, int) else self.kwargs[name]
+
+    def with_leaves(self, leaves: Sequence[Any]) -> Any:
+        """Call the function with other leaves in place of the sources."""
+        args, kwargs = list(self.args), dict(self.kwargs)
+        for name, value in zip(self.names, self.rebuilt(leaves), strict=True):
+            if isinstance(name, int):
+                args[name] = value
+            else:
+                kwargs[name] = value
+        return self.function(*args, **kwargs)
+
+    def rebuilt(self, leaves: Sequence[Any]) -> list[Any]:
+        """One tree per source, with these leaves."""
+        trees, start = [], 0
+        for structure, width in zip(self.structures, self.widths, strict=True):
+            trees.append(tree.unflatten(structure, leaves[start : start + width]))
+            start += width
+        return trees
+
+    def packed(self, leaves: Sequence[Any]) -> Any:
+        """As `rebuilt`: one tree for a single source, a tuple for several; a dict for names alone."""
+        trees = self.rebuilt(leaves)
+        if self.is_single or (len(trees) == 1 and isinstance(self.names[0], str)):
+            return trees[0]
+        return tuple(trees)
+
+    def describe(self, position: int) -> str:
+        """How user code calls one of the leaves: ``argument 0['w']``."""
+        for name, width in zip(self.names, self.widths, strict=True):
+            if position < width:
+                path = tree.paths(self._argument(name))[position]
+                return f"argument {name!r}{path}"
+            position -= width
+        return "an argument"
+
+
+def check_sources(call: Call, *, is_complex_allowed: bool = True) -> list[Any]:
+    """The leaves as numbers or arrays that can be differentiated by, or an error."""
+    checked = []
+    for position, leaf in enumerate(call.leaves):
+        kind = type(leaf)
+        if kind in _FLOATS or kind in _COMPLEX:
+            checked.append(leaf)
+            continue
+        if isinstance(leaf, Array):
+            leaf = leaf.current()
+            leaf = Array(leaf.value, leaf.trace, leaf.index)
+        elif not isinstance(leaf, np.ndarray | np.generic):
+            leaf = _array_like(leaf, call, position)
+        elif leaf.dtype == object:
+            leaf = stack(leaf)
+        if leaf.dtype.kind not in "fc":
+            raise _no_source(leaf, call, position)
+        checked.append(leaf)
+    return checked
+
+
+def _array_like(leaf: Any, call: Call, position: int) -> Any:
+    if isinstance(leaf, int | bool | str | bytes) or not hasattr(leaf, "__array__"):
+        raise _no_source(leaf, call, position)
+    return np.asarray(leaf)
+
+
+def _no_source(leaf: Any, call: Call, position: int) -> SourceTypeError:
+    described = call.describe(position)
+    if hasattr(leaf, "dtype"):
+        found = f"{leaf.dtype} of shape {leaf.shape}"
+    else:
+        found = f"{type(leaf).__name__} ({leaf!r:.40})"
+    remedy = (
+        "Pass a float: 3.0 instead of 3, or x.astype(float)."
+        if isinstance(leaf, int | bool) or getattr(leaf, "dtype", np.dtype("O")).kind in "iub"
+        else "Pass floats or arrays of floats; to leave an argument out, choose others with argnums=."
+    )
+    return SourceTypeError(
+        f"{described} is {found}, and only real or complex floating-point numbers have derivatives.",
+        remedy,
+    )
+
+
+def target_leaf(leaf: Any, transform: str) -> Any:
+    """A leaf of what the function returned, as a number or array of floats."""
+    if isinstance(leaf, Array):
+        return leaf.current()
+    if isinstance(leaf, np.ndarray) and leaf.dtype == object:
+        leaf = stack(leaf)
+        if isinstance(leaf, Array):
+            return leaf.current()
+    if isinstance(leaf, float | complex | np.floating | np.complexfloating):
+        return leaf
+    dtype = getattr(leaf, "dtype", None)
+    if dtype is not None and dtype.kind in "fc":
+        return leaf
+    if isinstance(leaf, int | np.integer | bool | np.bool_) or (dtype is not None and dtype.kind in "iub"):
+        found = f"{dtype or type(leaf).__name__}"
+        remedy = "Integers and booleans carry no derivative; return a float that depends on the sources."
+    else:
+        found = type(leaf).__name__
+        remedy = "Return a number, an array, or a tree (tuple, list, dict, dataclass) of them."
+    raise TargetTypeError(
+        f"{transform} needs a function that returns floating-point numbers, but it returned {found} "
+        f"({leaf!r:.60}).",
+        remedy,
+    )
+
+
+def same_structure(given: Any, structure: Any, what: str, expected: str) -> list[Any]:
+    """The leaves of a tree that must have a given structure."""
+    leaves, found = tree.flatten(given)
+    if found != structure:
+        raise ShapeError(
+            f"{what} has the structure {found}, but {expected} has the structure {structure}.",
+            f"Pass {what} as a tree of the same structure.",
+        )
+    return leaves
+
+
+def name_of(function: Any) -> str:
+    """A function's name, for messages."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
+__all__ = ["Call", "check_sources", "concrete", "name_of", "same_structure", "target_leaf"]

@@ -1,0 +1,123 @@
+"""Forward mode: `jvp`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert import tree
+from wengert.errors import SeedError
+from wengert.primitives.family import Like, like_of, zeros_like
+from wengert.tape.array import Array
+from wengert.tape.forward import Tangents
+from wengert.tape.seams import tracing
+from wengert.tape.structural import Masked, has_nan
+from wengert.transforms.arguments import Call, check_sources, same_structure, target_leaf
+
+
+def jvp(
+    f: Callable[..., Any], primals: Any, tangents: Any, *, has_aux: bool = False
+) -> tuple[Any, ...]:
+    primals = tuple(primals)
+    call = Call(f, primals, {}, tuple(range(len(primals))), None)
+    values = check_sources(call)
+    seeds = checked_tangents(tangents, call, values)
+    out, tangent, aux = push(call, values, seeds, has_aux)
+    return (out, tangent, aux) if has_aux else (out, tangent)
+
+
+def push(call: Call, values: list[Any], tangents: list[Any], has_aux: bool = False) -> tuple[Any, Any, Any]:
+    """Value, tangent and auxiliary result of a call; a second run with masks if there is a NaN."""
+    with np.errstate(all="ignore"):
+        result = _pushed(call, values, tangents, has_aux, masked=False)
+        if any(has_nan(t) for t in tree.leaves(result[1])):
+            result = _pushed(call, values, tangents, has_aux, masked=True)
+    return result
+
+
+def _pushed(
+    call: Call, values: list[Any], tangents: list[Any], has_aux: bool, masked: bool
+) -> tuple[Any, Any, Any]:
+    aux = None
+    with tracing() as level:
+        trace = Tangents(level, masked)
+        try:
+            inputs = [
+                x if t is None else trace.input(_snapshot(x), _snapshot(t))
+                for x, t in zip(values, tangents, strict=True)
+            ]
+            result = call.with_leaves(inputs)
+            if has_aux:
+                from wengert.transforms.reverse import _split_aux  # noqa: PLC0415
+
+                result, aux = _split_aux(result, call, "jvp")
+            leaves, structure = tree.flatten(result)
+            leaves = [target_leaf(leaf, "jvp") for leaf in leaves]
+            pairs = [_split(x, trace) for x in leaves]
+            aux = tree.map(lambda x: _split(x, trace)[0], aux)
+        finally:
+            trace.has_ended = True
+    outs = tree.unflatten(structure, [value for value, _ in pairs])
+    return outs, tree.unflatten(structure, [tangent for _, tangent in pairs]), aux
+
+
+def _snapshot(x: Any) -> Any:
+    return Array(x.value, x.trace, x.index) if isinstance(x, Array) else x
+
+
+def _split(x: Any, trace: Tangents) -> tuple[Any, Any]:
+    if isinstance(x, Array) and x.trace is trace:
+        x = x.current()
+        tangent = x.index.clean if isinstance(x.index, Masked) else x.index
+        return _owned(x.value), _owned(tangent)
+    if isinstance(x, Array) and not x.trace.is_traced:
+        x = x.value
+    like = like_of(x)
+    zero = zeros_like(x) if like.shape else like.dtype.type(0) if like.dtype.kind in "fc" else 0.0
+    return x, zero
+
+
+def _owned(x: Any) -> Any:
+    """A result of the caller's own: no view of an argument, no read-only broadcast."""
+    return x.copy() if type(x) is np.ndarray and x.base is not None else x
+
+
+def checked_tangents(tangents: Any, call: Call, values: list[Any]) -> list[Any]:
+    """The leaves of the tangents, one per source, of its shape."""
+    found: list[Any] = []
+    tangents = tuple(tangents)
+    for position, structure in enumerate(call.structures):
+        if position >= len(tangents):
+            raise SeedError(
+                f"jvp was given {len(call.structures)} primals but {len(tangents)} tangents.",
+                "Pass one tangent for each primal: jvp(f, (x, y), (dx, dy)).",
+            )
+        found += same_structure(tangents[position], structure, f"tangent {position}", f"primal {position}")
+    return [
+        checked_seed(t, like_of(x), f"the tangent of {call.describe(k)}")
+        for k, (t, x) in enumerate(zip(found, values, strict=True))
+    ]
+
+
+def checked_seed(seed: Any, like: Like, what: str) -> Any:
+    """A seed in the dtype of what it belongs to, or an error."""
+    if not isinstance(seed, Array):
+        seed = np.asarray(seed)
+        if seed.dtype.kind not in "fciub":
+            raise SeedError(f"{what} is {seed.dtype}, but a number was expected.", "Pass floats.")
+        if seed.dtype.kind == "c" and like.dtype.kind == "f":
+            raise SeedError(
+                f"{what} is {seed.dtype}, but it belongs to a real value ({like.dtype}).",
+                "Pass a real seed.",
+            )
+        seed = seed.astype(like.dtype, copy=False)
+        if has_nan(seed):
+            raise SeedError(f"{what} holds NaN.", "Pass finite numbers.")
+    if seed.shape != like.shape:
+        raise SeedError(
+            f"{what} has shape {seed.shape}, but {like.shape} was expected.",
+            "Pass a seed of the shape of what it belongs to.",
+        )
+    return seed if isinstance(seed, Array) or seed.shape else seed[()]

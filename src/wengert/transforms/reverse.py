@@ -1,0 +1,184 @@
+"""Reverse mode: record a call on a tape, sweep back from its results.
+
+`record` runs a function and returns a `Recording`: the entries, where inputs and outputs are, and how to
+pull adjoints back through them. `grad`, `vjp`, `jacobian` are thin layers over it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert import tree
+from wengert.errors import DisconnectedError, DisconnectedWarning, MutationError
+from wengert.primitives.family import Like, fit, like_of
+from wengert.tape.array import Array
+from wengert.tape.levels import depth
+from wengert.tape.seams import tracing
+from wengert.tape.structural import backward_masked, has_nan
+from wengert.tape.sweep import backward
+from wengert.tape.tape import Tape
+from wengert.transforms.arguments import Call, check_sources, name_of, target_leaf
+
+
+class Recording:
+    """A recorded call.
+
+    Attributes
+    ----------
+    entries : list
+        The tape's entries; the inputs come first.
+    outputs : list of int
+        Index of each leaf of the result; -1 for one that depends on no input.
+    values : list
+        The leaves of the result, as the caller knows them (of the outer level).
+    """
+
+    __slots__ = ("aux", "call", "entries", "inputs", "likes", "out_likes", "outputs", "structure", "values")
+
+    def __init__(self, call: Call, inputs: Sequence[Any]):
+        self.call = call
+        self.inputs = inputs
+        self.likes = [like_of(x) for x in inputs]
+        self.aux: Any = None
+
+    def pull(self, seeds: Sequence[Any]) -> list[Any]:
+        """Adjoints of the inputs, given those of the outputs (None where there is none)."""
+        entries, count = self.entries, len(self.likes)
+        adjoints = self._seeded(seeds)
+        with np.errstate(all="ignore"):
+            backward(entries, adjoints)
+            if any(has_nan(adjoint) for adjoint in adjoints[:count]):
+                adjoints = self._seeded(seeds)
+                backward_masked(entries, adjoints, sorted({k for k in self.outputs if k >= 0}))
+        return [
+            _as_input(adjoint, like) for adjoint, like in zip(adjoints[:count], self.likes, strict=True)
+        ]
+
+    def _seeded(self, seeds: Sequence[Any]) -> list[Any]:
+        adjoints: list[Any] = [None] * len(self.entries)
+        for index, seed in zip(self.outputs, seeds, strict=True):
+            if index >= 0 and seed is not None:
+                adjoints[index] = seed if adjoints[index] is None else adjoints[index] + seed
+        return adjoints
+
+
+def _as_input(adjoint: Any, like: Like) -> Any:
+    if adjoint is None:
+        return None
+    if not isinstance(adjoint, np.ndarray | Array) and like.shape == ():
+        return like.dtype.type(adjoint)
+    adjoint = fit(adjoint, like)
+    if type(adjoint) is np.ndarray and (adjoint.base is not None or not adjoint.flags.writeable):
+        return adjoint.copy()
+    return adjoint.current() if isinstance(adjoint, Array) else adjoint
+
+
+def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = False) -> Recording:
+    """Run a call with its sources on a new tape.
+
+    With `keep`, plain arrays that entries hold are copied at the end, so that the caller may change them
+    while the recording lives on.
+    """
+    sources = check_sources(call)
+    recording = Recording(call, sources)
+    with tracing() as level:
+        tape = Tape(level)
+        try:
+            handles = [tape.input(x) for x in sources]
+            result = call.with_leaves(handles)
+            if has_aux:
+                result, recording.aux = _split_aux(result, call, transform)
+            leaves, recording.structure = tree.flatten(result)
+            leaves = [target_leaf(leaf, transform) for leaf in leaves]
+            recording.outputs = [
+                x.index if isinstance(x, Array) and x.trace is tape else -1 for x in leaves
+            ]
+            recording.values = [_of_outer_level(x, tape) for x in leaves]
+            recording.aux = tree.map(lambda x: _of_outer_level(x, tape), recording.aux)
+        except ValueError as error:
+            raise _in_words(error, tape) from error
+        finally:
+            held = list(tape.held) if keep else []
+            recording.entries = tape.end()
+    if keep:
+        _own_values(recording, held)
+    return recording
+
+
+def _own_values(recording: Recording, held: list[Any]) -> None:
+    """Copy what entries share with the caller."""
+    foreign = {id(array) for array in held}
+    copies: dict[int, Any] = {}
+
+    def own(value: Any) -> Any:
+        if type(value) is np.ndarray and _root_id(value) in foreign:
+            if id(value) not in copies:
+                copies[id(value)] = (value.copy(), value)
+            return copies[id(value)][0]
+        return value
+
+    for k, entry in enumerate(recording.entries):
+        if entry is not None and any(type(v) is np.ndarray for v in entry[2]):
+            recording.entries[k] = (*entry[:2], tuple([own(v) for v in entry[2]]), *entry[3:])
+
+
+def _root_id(array: np.ndarray) -> int:
+    while type(array.base) is np.ndarray:
+        array = array.base
+    return id(array)
+
+
+def _of_outer_level(x: Any, tape: Tape) -> Any:
+    if not isinstance(x, Array):
+        return x
+    x = x.current()
+    if x.trace is tape or not x.trace.is_traced:
+        value = x.value
+        if type(value) is np.ndarray and not value.flags.writeable:
+            return value.copy()
+        return value
+    return x
+
+
+def _split_aux(result: Any, call: Call, transform: str) -> tuple[Any, Any]:
+    from wengert.errors import TargetTypeError  # noqa: PLC0415
+
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise TargetTypeError(
+            f"{transform} with has_aux=True needs a function that returns a pair (target, auxiliary), "
+            f"but {name_of(call.function)} returned {type(result).__name__}.",
+            "Return (target, auxiliary), or leave has_aux out.",
+        )
+    return result
+
+
+def _in_words(error: ValueError, tape: Tape) -> ValueError:
+    """NumPy's error for a read-only array, in words where the tape is the reason for it."""
+    if "read-only" not in str(error) or isinstance(error, MutationError) or not tape.held:
+        return error
+    return MutationError(
+        "an array that the tape needs for the derivative was changed in place while it recorded.",
+        "Change a copy made inside the function with np.array(x), or make a new array instead.",
+    )
+
+
+def report_disconnected(recording: Recording, found: Sequence[Any], transform: str, strict: bool) -> None:
+    """Say which sources the result does not depend on: an error if strict, else one warning."""
+    lacking = [k for k, adjoint in enumerate(found) if adjoint is None]
+    if not lacking or (not strict and depth() > 0):
+        return
+    names = ", ".join(recording.call.describe(k) for k in lacking)
+    fact = (
+        f"{transform}: the result of {name_of(recording.call.function)} does not depend on {names}."
+    )
+    if strict:
+        raise DisconnectedError(
+            fact,
+            "Check that it is used, and not through wg.stop_gradient, an integer or a comparison; "
+            "without strict=True its gradient is zero.",
+        )
+    warnings.warn(f"{fact} The gradient is zero.", DisconnectedWarning, stacklevel=4)

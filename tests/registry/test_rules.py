@@ -1,0 +1,54 @@
+"""Every rule of the registry, by itself: nobody keeps a second list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wengert import check_grads
+from wengert.primitives.family import Derived, LocallyConstant
+from wengert.primitives.registry import REGISTRY
+
+SAMPLES = REGISTRY.samples()
+SMOOTH = [(e, s) for e, s in SAMPLES if not isinstance(e, LocallyConstant) and s.differentiable and s.order]
+
+
+def name(pair: Any) -> str:
+    entry, sample = pair
+    return f"{entry.name}({sample})"
+
+
+def as_function(entry: Any, sample: Any) -> Any:
+    """The sample's call as a function of its differentiable arguments only, all else fixed."""
+    args, positions = sample.args, sample.differentiable
+    target = entry.function if isinstance(entry, Derived) else entry
+
+    def function(*sources: Any) -> Any:
+        full = list(args)
+        for position, source in zip(positions, sources, strict=True):
+            full[position] = source
+        return target(*full, **sample.kwargs)
+
+    function.__name__ = entry.name
+    return function, tuple(args[k] for k in positions)
+
+
+@pytest.mark.parametrize("mode", ["fwd", "rev"])
+@pytest.mark.parametrize("pair", SMOOTH, ids=name)
+def test_first_derivative_agrees_with_finite_differences(pair: Any, mode: str) -> None:
+    function, args = as_function(*pair)
+    check_grads(function, args, order=1, modes=(mode,))
+
+
+@pytest.mark.parametrize("pair", [p for p in SMOOTH if p[1].order >= 2], ids=name)
+def test_second_derivative_agrees_with_finite_differences(pair: Any) -> None:
+    function, args = as_function(*pair)
+    check_grads(function, args, order=2)
+
+
+def test_everything_declared_has_samples() -> None:
+    made_by_tapes_only = {"part"}
+    lacking = [e.name for e in (*REGISTRY.primitives.values(), *REGISTRY.derived.values()) if not e.samples]
+    assert set(lacking) <= made_by_tapes_only
