@@ -17,7 +17,7 @@ from typing import Any
 
 from . import measure, peers, plots, targets, workloads
 from .coordinator import ROOT, Seat, WorkerProcess, seats
-from .machine import describe_machine
+from .machine import Quiet, describe_machine
 from .report import Report, markdown
 from .workload import Workload
 
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> Report:
         if seat.peer.name in DIFFERENTIATORS and seat.label == seat.peer.label
     ]
     home = options.python.get("wengert", sys.executable)
-    setting = measure.Setting(options.rounds, options.quick, options.threads, log)
+    setting = measure.Setting(options.rounds, options.quick, options.threads, log, Quiet())
     report = Report(describe_machine(), command_line(), options.quick, options.rounds)
     report.versions = versions(all_seats)
     if chosen := chosen_workloads(options):
@@ -109,6 +109,7 @@ def run(options: argparse.Namespace) -> Report:
         report.verdicts.append(targets.threads_verdict(measure.run_probe(home, "probe_threads")))
     if wanted(options, "import"):
         report.verdicts.append(targets.import_verdict(measure.run_probe(home, "probe_import")))
+    report.disturbance = str(setting.quiet)
     return report
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from .coordinator import ROOT, Seat, WorkerProcess, worker_environment
+from .machine import Quiet
 from .workload import Workload
 from .workloads import BY_NAME
 
@@ -35,12 +36,18 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Setting:
-    """How a run measures: turns of each peer, small inputs or full ones, native threads, a log."""
+    """How a run measures: turns of each peer, small inputs or full ones, native threads."""
 
     rounds: int
     quick: bool
     threads: int | None
     log: Log
+    quiet: Quiet
+
+    def turn(self, worker: WorkerProcess, calls: int) -> list[float]:
+        """Return the seconds of some calls, timed while the machine is otherwise idle."""
+        seconds: list[float] = self.quiet.take(lambda: worker.ask("time", calls=calls))["seconds"]
+        return seconds
 
     def size(self, workload: Workload) -> int:
         """Return the size of a workload's inputs."""
@@ -94,7 +101,7 @@ def _race(workload: Workload, workers: dict[str, WorkerProcess], setting: Settin
     for _ in range(setting.rounds):
         shuffle(order)
         for label in order:
-            seconds = ready[label].ask("time", calls=calls[label])["seconds"]
+            seconds = setting.turn(ready[label], calls[label])
             result.seconds.setdefault(label, []).append(statistics.median(seconds))
     return result
 
@@ -226,12 +233,14 @@ def measure_scaling(
         for seat in seats:
             setting.log(f"scaling: {workload.name}, {seat.label}")
             with WorkerProcess(seat, setting.threads) as worker:
-                _climb(workload, its_sizes, worker, result)
+                _climb(workload, its_sizes, worker, result, setting)
         results.append(result)
     return results
 
 
-def _climb(workload: Workload, sizes: list[int], worker: WorkerProcess, result: Scaling) -> None:
+def _climb(
+    workload: Workload, sizes: list[int], worker: WorkerProcess, result: Scaling, setting: Setting
+) -> None:
     label = worker.seat.label
     if worker.ask("hello").get("version") is None:
         result.notes[label] = "not installed"
@@ -246,7 +255,7 @@ def _climb(workload: Workload, sizes: list[int], worker: WorkerProcess, result: 
         if "error" in answer:
             result.notes[label] = f"{answer['error']} (n = {size:.0e})"
             break
-        times[size] = _settled_seconds(worker, answer["seconds"][0])
+        times[size] = _settled_seconds(worker, answer["seconds"][0], setting)
     if times:
         result.seconds[label] = times
 
@@ -258,12 +267,12 @@ def _expected_seconds(times: dict[int, float]) -> float:
     return last[-1] * max(10.0, last[-1] / last[0])
 
 
-def _settled_seconds(worker: WorkerProcess, first: float) -> float:
+def _settled_seconds(worker: WorkerProcess, first: float, setting: Setting) -> float:
     """Return the median of a few more calls; of very long ones the first is enough."""
     if first > 10.0:
         return first
     calls = max(3, min(200, int(1.0 / first)))
-    return statistics.median(worker.ask("time", calls=calls)["seconds"])
+    return statistics.median(setting.turn(worker, calls))
 
 
 def run_probe(python: str, module: str) -> dict[str, object]:

@@ -24,6 +24,7 @@ class Report:
     verdicts: list[Verdict] = field(default_factory=list)
     plots: dict[str, str] = field(default_factory=dict)
     plots_note: str = ""
+    disturbance: str = ""
 
 
 def markdown(report: Report) -> str:
@@ -51,7 +52,8 @@ def _introduction(report: Report) -> str:
         "Measure it again with\n\n"
         f"```\n{report.command}\n```\n\n"
         f"Machine: {report.machine}. Eager, not compiled;\n"
-        f"every library with its default threads unless the command says otherwise.\n\n{versions}"
+        "every library with its default threads unless the command says otherwise.\n"
+        f"{report.disturbance}\n\n{versions}"
     )
 
 

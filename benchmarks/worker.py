@@ -75,12 +75,13 @@ class Worker:
         """Time some calls, one by one."""
         call = self._prepared()
         seconds = []
+        cpu = time.process_time()
         for _ in range(calls):
             start = time.perf_counter()
             result = call()
             seconds.append(time.perf_counter() - start)
             del result
-        return {"seconds": seconds}
+        return {"seconds": seconds, "cpu": time.process_time() - cpu}
 
     def memory(self) -> Reply:
         """Measure by how much one call raises this process's peak memory, in bytes."""

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 import wengert as wg
 from wengert.demo.network import accuracy, initial_parameters, loss, scores
-from wengert.demo.pictures import BLUE, INK, ORANGE, SOFT, draw_curve, new_figure, save_picture
+from wengert.demo.pictures import INK, ORANGE, SOFT, draw_loss, new_figure, save_picture
 from wengert.demo.report import Check, Picture, Section, Text
 from wengert.demo.settings import Settings
 
@@ -120,10 +120,7 @@ def _curves(losses, accuracies, read, labels, settings: Settings) -> Picture:
     figure, axes = new_figure(10.5, 3.6, 1, 3, width_ratios=[1.1, 1.1, 1])
     falling, rising, table = axes[0]
 
-    draw_curve(
-        falling, losses, title="Loss of each batch", xlabel="batch", color=BLUE, linewidth=0.7
-    )
-    falling.set_yscale("log")
+    draw_loss(falling, losses, title="Loss of each batch", xlabel="batch", linewidth=0.7)
 
     rising.plot(np.arange(1, len(accuracies) + 1), accuracies, color=ORANGE)
     rising.axhline(BOUND, color=SOFT, linewidth=0.9, linestyle=":")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wengert import Add, CompNode, ConstantNode, Invert, Multiply, Sigmoid, Square, Tape
-from wengert.demo.pictures import BLUE, draw_curve, new_figure, save_picture
+from wengert.demo.pictures import draw_loss, new_figure, save_picture
 from wengert.demo.report import Check, Log, Section, Table, Text
 from wengert.demo.settings import Settings
 
@@ -95,8 +95,7 @@ def run(settings: Settings) -> Section:
 
     losses = learn(neuron, steps=200)
     figure, axes = new_figure(5.2, 3.0)
-    draw_curve(axes, np.array(losses), title="Loss of the neuron", xlabel="step", color=BLUE)
-    axes.set_yscale("log")
+    draw_loss(axes, losses, title="Loss of the neuron", xlabel="step")
     return Section(
         "A network of one neuron",
         [

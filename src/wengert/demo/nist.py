@@ -249,13 +249,13 @@ def _chart(digits: np.ndarray, cases: list[tuple[Problem, int]], settings: Setti
         (ORANGE, "s", 20),
         (GREEN, "D", 20),
         (BLUE, "o", 36),
-        ("white", "o", 36),
+        (BLUE, "o", 60),
     )
     for column, (method, (colour, marker, size)) in enumerate(zip(METHODS, marks, strict=True)):
-        is_hollow = colour == "white"
+        is_hollow = method == POLISH
         axis.scatter(
             digits[:, column], places, s=size, marker=marker, label=method, zorder=2 + column / 10,
-            color=colour, edgecolor=BLUE if is_hollow else "white",
+            facecolor="none" if is_hollow else colour, edgecolor=colour if is_hollow else "white",
             linewidth=1.2 if is_hollow else 0.5,
         )  # fmt: skip
     axis.axvline(CONVERGED, color=SOFT, linewidth=0.9, linestyle=":")

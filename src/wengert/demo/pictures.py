@@ -5,12 +5,14 @@ The parts draw with the axes that they get from here; pyplot and its global figu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from wengert.demo.report import Picture
 
@@ -55,8 +57,11 @@ def save_picture(figure: Figure, out: Path, name: str, caption: str) -> Picture:
     return Picture(file.as_posix(), caption)
 
 
-def draw_curve(axes: Any, values: np.ndarray, title: str, xlabel: str, **style: Any) -> None:
-    """Draw values over their index, such as a loss over the steps."""
-    axes.plot(np.arange(len(values)), values, **{"linewidth": 1.4, **style})
-    axes.set(title=title, xlabel=xlabel)
+def draw_loss(axes: Any, losses: Sequence[float], title: str, xlabel: str, **style: Any) -> None:
+    """Draw losses over their index, on a logarithmic scale with plain numbers at its ticks."""
+    axes.plot(np.arange(len(losses)), losses, **{"color": BLUE, "linewidth": 1.4, **style})
+    axes.set(title=title, xlabel=xlabel, yscale="log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(axis="y")

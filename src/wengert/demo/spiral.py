@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap
 
 import wengert as wg
 from wengert.demo.network import accuracy, initial_parameters, loss, scores
-from wengert.demo.pictures import BLUE, GREEN, INK, ORANGE, draw_curve, new_figure, save_picture
+from wengert.demo.pictures import BLUE, GREEN, INK, ORANGE, draw_loss, new_figure, save_picture
 from wengert.demo.report import Check, Picture, Section, Text
 from wengert.demo.settings import Settings
 
@@ -85,8 +85,7 @@ def _picture(params, points, labels, losses, settings: Settings) -> Picture:
         )
     plane.set(title="Decision boundary", aspect="equal", xticks=[], yticks=[])
 
-    draw_curve(curve, losses, title="Loss", xlabel="step", color=BLUE)
-    curve.set_yscale("log")
+    draw_loss(curve, losses, title="Loss", xlabel="step")
     return save_picture(
         figure,
         settings.out,

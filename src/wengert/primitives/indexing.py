@@ -28,6 +28,8 @@ def step_into(x: Any, step: tuple[str, Any]) -> Any:
         return np.transpose(x, argument)
     if kind == "moveaxis":
         return np.moveaxis(x, *argument)
+    if kind == "broadcast":
+        return np.broadcast_to(x, argument)
     if kind == "real":
         return np.real(x)
     if kind == "imag":
@@ -53,16 +55,28 @@ def _writable_diagonal(x: Any, offset: int, axis1: int, axis2: int) -> Any:
 
 def assign(x: Any, path: Any, value: Any, *, add: bool = False) -> None:
     """Write into the ndarray `x` itself, at the end of a path."""
-    *way, last = path or (("getitem", ...),)
-    view = follow(x, way)
-    if last[0] != "getitem":
-        view, last = step_into(view, last), ("getitem", ...)
+    last = ("getitem", ...)
+    if path and path[-1][0] == "getitem":
+        *path, last = path
+    view = x
+    for position, step in enumerate(path):
+        part = step_into(view, step)
+        if step[0] == "reshape" and not _is_view(part, view):
+            # `x` lies in memory otherwise than where the path was made: write into the copy, and that back
+            assign(part, (*path[position + 1 :], last), value, add=add)
+            view[...] = np.reshape(part, view.shape)
+            return
+        view = part
     if not add:
         view[last[1]] = value
     elif is_fancy(last[1]):
         np.add.at(view, last[1], value)
     else:
         view[last[1]] += value
+
+
+def _is_view(part: Any, whole: Any) -> bool:
+    return whole.flags.c_contiguous or np.may_share_memory(part, whole)
 
 
 def is_fancy(key: Any) -> bool:

@@ -19,11 +19,15 @@ TOPICS = (
     "trigonometric",
     "rounding",
     "reductions",
+    "selection",
+    "logsumexp",
     "shaping",
+    "questions",
     "joining",
     "indexing",
     "products",
     "complex",
+    "control",
 )
 
 
@@ -62,7 +66,9 @@ class Registry:
     def topic_of(self, declared: Primitive | Derived) -> str:
         """Name of the file that declares it."""
         return next(
-            topic for topic, module in self.topics.items() if declared in vars(module).values()
+            topic
+            for topic, module in self.topics.items()
+            if any(declared is known for known in vars(module).values())
         )
 
     def samples(self) -> list[tuple[Primitive | Derived, Sample]]:

@@ -1,11 +1,92 @@
-"""The seams of NumPy's protocols, closed while a trace is active (DESIGN, decision 5)."""
+"""The seams of NumPy's protocols, closed while a trace is active (DESIGN, decision 5).
+
+Functions with no array argument to dispatch on (`np.zeros`, `np.array`) and those that convert (`math.sin`)
+are replaced in their modules by wrappers while any trace is active anywhere; a wrapper hands a call to
+its mirror only if it comes from user code in a context that is tracing, and passes it straight through
+otherwise. The one difficulty is to change nothing for others: threads, installed packages, and everyone once
+the last trace has ended. The mirrors register here; this file knows none of them.
+"""
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any
+import dis
+import functools
+import sys
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from types import ModuleType, TracebackType
+from typing import Any, NamedTuple
 
-from wengert.tape.levels import enter, leave
+import numpy as np
+
+from wengert.errors import LostDerivativeError, is_user_file, user_frame
+from wengert.tape.levels import depth, enter, leave
+
+_guard = threading.Lock()
+_enabled: ContextVar[bool] = ContextVar("wengert_intercept", default=True)
+
+
+class Seam(NamedTuple):
+    """What is replaced in one module while a trace is active."""
+
+    module: ModuleType
+    wrappers: dict[str, Any]
+    originals: dict[str, Any]
+
+
+class _Seams:
+    """The table of intercepted names, and how many contexts are tracing now."""
+
+    def __init__(self) -> None:
+        self.table: list[Seam] = []
+        self.active = 0
+
+    def open(self) -> None:
+        """One more context traces."""
+        with _guard:
+            self.active += 1
+            if self.active == 1:
+                for seam in self.table:
+                    vars(seam.module).update(seam.wrappers)
+
+    def close(self) -> None:
+        """One context fewer traces."""
+        with _guard:
+            self.active -= 1
+            if self.active == 0:
+                for seam in self.table:
+                    vars(seam.module).update(seam.originals)
+
+
+SEAMS = _Seams()
+
+
+def mirror(module: ModuleType, mirrors: dict[str, Callable[..., Any]]) -> None:
+    """Register mirrors of a module's functions."""
+    originals = {name: getattr(module, name) for name in mirrors if hasattr(module, name)}
+    wrappers = {name: _wrapper(original, mirrors[name]) for name, original in originals.items()}
+    SEAMS.table.append(Seam(module, wrappers, originals))
+
+
+def mirror_of(function: Any) -> Callable[..., Any] | None:
+    """The mirror of a function, or of the wrapper that stands in its place; None if it has none."""
+    for seam in SEAMS.table:
+        for name, original in seam.originals.items():
+            if function is original or function is seam.wrappers[name]:
+                return seam.wrappers[name].mirror  # type: ignore[no-any-return]
+    return None
+
+
+def _wrapper(original: Any, replacement: Callable[..., Any]) -> Any:
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if depth() and _enabled.get() and is_user_file(sys._getframe(1).f_code.co_filename):
+            return replacement(*args, **kwargs)
+        return original(*args, **kwargs)
+
+    wrapper.mirror = replacement  # type: ignore[attr-defined]
+    return wrapper
 
 
 class tracing:  # noqa: N801 (a context manager, used like a function)
@@ -15,14 +96,91 @@ class tracing:  # noqa: N801 (a context manager, used like a function)
 
     def __enter__(self) -> int:
         level, self.token = enter()
+        if level == 1:
+            SEAMS.open()
         return level
 
     def __exit__(
         self, kind: type | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         leave(self.token)
+        if depth() == 0:
+            SEAMS.close()
 
 
-def is_augmented_assignment(target: Any) -> bool:
-    """True if user code is at ``target op= …``."""
-    return False
+class intercept:  # noqa: N801 (called as a function; also a context manager)
+    """Switch the interception of functions like ``np.zeros`` and ``math.sin`` on or off.
+
+    Parameters
+    ----------
+    on : bool
+        Off: inside a trace they are NumPy's and Python's own, and filling their arrays with traced
+        values is an error. It holds for the current context (thread, task); used as a context manager, until
+        its end.
+
+    Examples
+    --------
+    >>> with wg.intercept(False):
+    ...     wg.grad(lambda x: x * np.zeros(3).size)(2.0)
+    np.float64(3.0)
+    """
+
+    def __init__(self, on: bool = True):
+        self.token: Token[bool] = _enabled.set(bool(on))
+
+    def __enter__(self) -> None:
+        """Switched already."""
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _enabled.reset(self.token)
+
+
+# ----------------------------------------------------------------------------- plain op= traced
+
+_BINARY_OP = dis.opmap["BINARY_OP"]
+_FIRST_IN_PLACE = 13  # operands of BINARY_OP from here on are `+=` and its like (CPython 3.11 to 3.13)
+
+
+class _Holders:
+    """How many references an array has, at ``plain += traced``, that only one variable names."""
+
+    count: int | None = None
+
+    @classmethod
+    def of_one_variable(cls) -> int:
+        if cls.count is None:
+            cls.count = -1  # while it is measured: is_augmented_assignment then only counts
+            namespace: dict[str, Any] = {}
+            code = "def probe(make, traced):\n    plain = make(1)\n    plain += traced\n"
+            exec(compile(code, "<wengert-probe>", "exec"), namespace)  # its own code: user code to us
+            from wengert.tape.tape import Tape  # noqa: PLC0415 (records by way of this file)
+
+            namespace["probe"](np.ndarray, Tape(1).input(1.0))
+        return cls.count
+
+
+def is_augmented_assignment(target: np.ndarray) -> bool:
+    """True if user code is at ``target op= …`` and names `target` only once.
+
+    The name is then bound to the traced result. An array with a second holder would keep the old value
+    there: that is an error, as NumPy would have changed it.
+    """
+    holders = sys.getrefcount(target)
+    frame = user_frame(sys._getframe(1))
+    if frame is None:
+        return False
+    code, at = frame.f_code.co_code, frame.f_lasti
+    if at < 0 or code[at] != _BINARY_OP or code[at + 1] < _FIRST_IN_PLACE:
+        return False
+    if _Holders.count == -1:
+        _Holders.count = holders
+        return True
+    if holders > _Holders.of_one_variable():
+        raise LostDerivativeError(
+            f"a plain array of shape {target.shape} that more than one name (or a tape) holds was to be "
+            "changed in place by a traced value: the other holder would lose the derivative.",
+            "Write plain = plain + x, or make the array inside the function with np.array(plain).",
+        )
+    return True

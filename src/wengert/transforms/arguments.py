@@ -13,7 +13,7 @@ import numpy as np
 
 from wengert import tree
 from wengert.errors import ArgumentError, ShapeError, SourceTypeError, TargetTypeError
-from wengert.tape.array import Array, concrete
+from wengert.tape.array import Array
 from wengert.tape.views import stack
 
 Argnums = int | str | Sequence[int | str]
@@ -182,6 +182,16 @@ def target_leaf(leaf: Any, transform: str) -> Any:
     )
 
 
+def split_aux(result: Any, call: Call, transform: str) -> tuple[Any, Any]:
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise TargetTypeError(
+            f"{transform} with has_aux=True needs a function that returns a pair (target, auxiliary), "
+            f"but {name_of(call.function)} returned {type(result).__name__}.",
+            "Return (target, auxiliary), or leave has_aux out.",
+        )
+    return result
+
+
 def same_structure(given: Any, structure: Any, what: str, expected: str) -> list[Any]:
     """The leaves of a tree that must have a given structure."""
     leaves, found = tree.flatten(given)
@@ -196,6 +206,3 @@ def same_structure(given: Any, structure: Any, what: str, expected: str) -> list
 def name_of(function: Any) -> str:
     """A function's name, for messages."""
     return getattr(function, "__name__", type(function).__name__)
-
-
-__all__ = ["Call", "check_sources", "concrete", "name_of", "same_structure", "target_leaf"]

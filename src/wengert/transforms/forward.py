@@ -14,12 +14,51 @@ from wengert.tape.array import Array
 from wengert.tape.forward import Tangents
 from wengert.tape.seams import tracing
 from wengert.tape.structural import Masked, has_nan
-from wengert.transforms.arguments import Call, check_sources, same_structure, target_leaf
+from wengert.transforms.arguments import (
+    Call,
+    check_sources,
+    same_structure,
+    split_aux,
+    target_leaf,
+)
+from wengert.transforms.failures import explained
 
 
 def jvp(
     f: Callable[..., Any], primals: Any, tangents: Any, *, has_aux: bool = False
 ) -> tuple[Any, ...]:
+    """Value and directional derivative of a function: forward mode.
+
+    Parameters
+    ----------
+    f : callable
+        Plain NumPy code; returns a floating array or a tree of them.
+    primals : tuple
+        The arguments of `f`: numbers, arrays or trees of them, of floating dtype.
+    tangents : tuple
+        The direction: one for each primal, of its structure and shapes.
+    has_aux : bool
+        `f` returns a pair (result, auxiliary data).
+
+    Returns
+    -------
+    out : as returned by `f`
+    tangent : as `out`
+    aux : object
+        Only with ``has_aux=True``.
+
+    Raises
+    ------
+    SourceTypeError
+        If a primal is no floating-point number.
+    SeedError, ShapeError
+        If the tangents do not fit the primals.
+
+    Examples
+    --------
+    >>> wg.jvp(np.sin, (0.0,), (2.0,))
+    (np.float64(0.0), np.float64(2.0))
+    """
     primals = tuple(primals)
     call = Call(f, primals, {}, tuple(range(len(primals))), None)
     values = check_sources(call)
@@ -50,13 +89,16 @@ def _pushed(
             ]
             result = call.with_leaves(inputs)
             if has_aux:
-                from wengert.transforms.reverse import _split_aux  # noqa: PLC0415
-
-                result, aux = _split_aux(result, call, "jvp")
+                result, aux = split_aux(result, call, "jvp")
             leaves, structure = tree.flatten(result)
             leaves = [target_leaf(leaf, "jvp") for leaf in leaves]
             pairs = [_split(x, trace) for x in leaves]
             aux = tree.map(lambda x: _split(x, trace)[0], aux)
+        except Exception as error:
+            better = explained(error, [])
+            if better is error:
+                raise
+            raise better from error
         finally:
             trace.has_ended = True
     outs = tree.unflatten(structure, [value for value, _ in pairs])

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from wengert import tree
-from wengert.errors import NonScalarTargetError, TargetTypeError, line_of, user_frame
+from wengert.errors import NonScalarTargetError, TargetTypeError
 from wengert.primitives.family import like_of
-from wengert.tape.array import Array
-from wengert.transforms.arguments import Argnums, Call, name_of
+from wengert.transforms.arguments import Call, name_of
 from wengert.transforms.reverse import Recording, record, report_disconnected
 
 
@@ -25,6 +23,49 @@ def grad(
     holomorphic: bool = False,
     strict: bool = False,
 ) -> Callable[..., Any]:
+    """Gradient of a scalar function.
+
+    Parameters
+    ----------
+    f : callable
+        Plain NumPy code that returns one real number: shape ``()`` (or one element), floating dtype.
+    argnums : int or tuple of int, optional
+        Which positional arguments to differentiate by; the first by default. Each may be a number, an
+        array or a tree (dict, list, tuple, named tuple, dataclass, None) of them, of floating dtype.
+    argnames : str or tuple of str, optional
+        Which keyword arguments to differentiate by.
+    has_aux : bool
+        `f` returns a pair (target, auxiliary data); the gradient function returns (gradient, auxiliary).
+    holomorphic : bool
+        Promise that `f` is holomorphic: its result may then be complex.
+    strict : bool
+        Raise `DisconnectedError` where the result does not depend on a source, instead of warning.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of `f`; returns the gradient with the shape, dtype and tree structure of the
+        source, or a tuple of them for several.
+
+    Raises
+    ------
+    SourceTypeError
+        If a source is no floating-point number.
+    NonScalarTargetError, TargetTypeError
+        If `f` returns something other than one real number.
+
+    Notes
+    -----
+    For a complex source ``x + iy`` and a real target the gradient is ``df/dx - i df/dy``, as in JAX and
+    autograd; PyTorch returns the conjugate.
+
+    Examples
+    --------
+    >>> wg.grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+    array([2., 4.])
+    >>> wg.grad(lambda w: w["a"] * w["b"])({"a": 2.0, "b": 3.0})
+    {'a': np.float64(3.0), 'b': np.float64(2.0)}
+    """
     both = value_and_grad(
         f, argnums, argnames=argnames, has_aux=has_aux, holomorphic=holomorphic, strict=strict
     )
@@ -46,6 +87,21 @@ def value_and_grad(
     holomorphic: bool = False,
     strict: bool = False,
 ) -> Callable[..., Any]:
+    """Value and gradient of a scalar function, from one run.
+
+    Parameters and exceptions are those of `grad`.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of `f`; returns (value, gradient), or ((value, auxiliary), gradient) with
+        ``has_aux=True``.
+
+    Examples
+    --------
+    >>> wg.value_and_grad(lambda x, y: x * y, (0, 1))(2.0, 3.0)
+    (6.0, (np.float64(3.0), np.float64(2.0)))
+    """
     if argnums is None and argnames is None:
         argnums = 0
 
@@ -58,6 +114,44 @@ def value_and_grad(
         return ((value, recording.aux) if has_aux else value), gradients
 
     return evaluate
+
+
+def elementwise_grad(
+    f: Callable[..., Any],
+    argnums: int | tuple[int, ...] | None = None,
+    *,
+    argnames: str | tuple[str, ...] | None = None,
+) -> Callable[..., Any]:
+    """Derivative of every element of the result by the element of the source at its place.
+
+    Parameters
+    ----------
+    f : callable
+        Elementwise: each element of the result depends on one element of each source. Otherwise the
+        result is the sum of the derivatives of all elements, the gradient of ``np.sum(f(x))``.
+    argnums, argnames : int or str, or tuple of them
+        The sources: by default the first argument.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of `f`; returns arrays shaped as the sources.
+
+    Examples
+    --------
+    >>> wg.elementwise_grad(np.square)(np.array([1.0, 2.0, 3.0]))
+    array([2., 4., 6.])
+    """
+    if argnums is None and argnames is None:
+        argnums = 0
+
+    def derivative(*args: Any, **kwargs: Any) -> Any:
+        call = Call(f, args, kwargs, argnums, argnames)
+        recording = record(call, "elementwise_grad")
+        adjoints = recording.pull([_one(value) for value in recording.values])
+        return call.packed(filled(recording, adjoints, "elementwise_grad", strict=False))
+
+    return derivative
 
 
 def filled(recording: Recording, adjoints: list[Any], transform: str, strict: bool) -> list[Any]:

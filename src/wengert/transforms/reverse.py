@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert import tree
-from wengert.errors import DisconnectedError, DisconnectedWarning, MutationError
+from wengert.errors import DisconnectedError, DisconnectedWarning
 from wengert.primitives.family import Like, fit, like_of
 from wengert.tape.array import Array
 from wengert.tape.levels import depth
@@ -21,7 +21,8 @@ from wengert.tape.seams import tracing
 from wengert.tape.structural import backward_masked, has_nan
 from wengert.tape.sweep import backward
 from wengert.tape.tape import Tape
-from wengert.transforms.arguments import Call, check_sources, name_of, target_leaf
+from wengert.transforms.arguments import Call, check_sources, name_of, split_aux, target_leaf
+from wengert.transforms.failures import explained
 
 
 class Recording:
@@ -91,7 +92,7 @@ def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = Fa
             handles = [tape.input(x) for x in sources]
             result = call.with_leaves(handles)
             if has_aux:
-                result, recording.aux = _split_aux(result, call, transform)
+                result, recording.aux = split_aux(result, call, transform)
             leaves, recording.structure = tree.flatten(result)
             leaves = [target_leaf(leaf, transform) for leaf in leaves]
             recording.outputs = [
@@ -99,8 +100,11 @@ def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = Fa
             ]
             recording.values = [_of_outer_level(x, tape) for x in leaves]
             recording.aux = tree.map(lambda x: _of_outer_level(x, tape), recording.aux)
-        except ValueError as error:
-            raise _in_words(error, tape) from error
+        except Exception as error:
+            better = explained(error, tape.held)
+            if better is error:
+                raise
+            raise better from error
         finally:
             held = list(tape.held) if keep else []
             recording.entries = tape.end()
@@ -142,28 +146,6 @@ def _of_outer_level(x: Any, tape: Tape) -> Any:
             return value.copy()
         return value
     return x
-
-
-def _split_aux(result: Any, call: Call, transform: str) -> tuple[Any, Any]:
-    from wengert.errors import TargetTypeError  # noqa: PLC0415
-
-    if not (isinstance(result, tuple) and len(result) == 2):
-        raise TargetTypeError(
-            f"{transform} with has_aux=True needs a function that returns a pair (target, auxiliary), "
-            f"but {name_of(call.function)} returned {type(result).__name__}.",
-            "Return (target, auxiliary), or leave has_aux out.",
-        )
-    return result
-
-
-def _in_words(error: ValueError, tape: Tape) -> ValueError:
-    """NumPy's error for a read-only array, in words where the tape is the reason for it."""
-    if "read-only" not in str(error) or isinstance(error, MutationError) or not tape.held:
-        return error
-    return MutationError(
-        "an array that the tape needs for the derivative was changed in place while it recorded.",
-        "Change a copy made inside the function with np.array(x), or make a new array instead.",
-    )
 
 
 def report_disconnected(recording: Recording, found: Sequence[Any], transform: str, strict: bool) -> None:

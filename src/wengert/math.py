@@ -1,0 +1,137 @@
+"""``import wengert.math as math``: Python's math, of traced numbers too.
+
+A traced argument goes to the NumPy or SciPy function of the same meaning, after Python's own has had
+its say about the domain. The names here are also what is intercepted in plain `math` inside a trace.
+"""
+
+from __future__ import annotations
+
+import math as _math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+from wengert.tape.array import Array, concrete
+
+_SAME = {
+    **{name: getattr(np, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "expm1")},
+    **{name: getattr(np, name) for name in ("log10", "log1p", "log2", "sqrt", "fabs", "copysign", "fmod")},
+    **{name: getattr(np, name) for name in ("degrees", "radians", "hypot", "ldexp", "modf", "frexp")},
+    **{f"a{name}": getattr(np, f"arc{name}") for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    "atan2": np.arctan2,
+    "pow": np.power,
+    "cbrt": np.cbrt,
+    "exp2": np.exp2,
+    "erf": scipy.special.erf,
+    "erfc": scipy.special.erfc,
+    "gamma": scipy.special.gamma,
+    "lgamma": scipy.special.gammaln,
+}
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(_math, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*dir(_math), *__all__})
+
+
+def _is_traced(*args: Any) -> bool:
+    return any(isinstance(x, Array) for x in args)
+
+
+def _like_numpy(name: str, ufunc: Any) -> Callable[..., Any]:
+    original = getattr(_math, name)
+
+    def function(*args: Any) -> Any:
+        if not _is_traced(*args):
+            return original(*args)
+        original(*(_scalar(x) for x in args))  # raises for what Python's math does not accept
+        return ufunc(*args)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"As `math.{name}`; the arguments may be traced."
+    return function
+
+
+def _scalar(x: Any) -> Any:
+    value = concrete(x)
+    if np.ndim(value) > 0:
+        raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+    return value
+
+
+def log(x: Any, *base: Any) -> Any:
+    """As `math.log`; the arguments may be traced."""
+    if not _is_traced(x, *base):
+        return _math.log(x, *base)
+    _math.log(_scalar(x), *(_scalar(b) for b in base))
+    return np.log(x) / np.log(base[0]) if base else np.log(x)
+
+
+def fsum(seq: Iterable[Any]) -> Any:
+    """As `math.fsum`; traced elements are added in order."""
+    parts = list(seq)
+    if not _is_traced(*parts):
+        return _math.fsum(parts)
+    total: Any = 0.0
+    for part in parts:
+        total = total + part
+    return total
+
+
+def prod(iterable: Iterable[Any], *, start: Any = 1) -> Any:
+    """As `math.prod`; the factors may be traced."""
+    total = start
+    for factor in iterable:
+        total = total * factor
+    return total
+
+
+def dist(p: Iterable[Any], q: Iterable[Any]) -> Any:
+    """As `math.dist`; the coordinates may be traced."""
+    p, q = list(p), list(q)
+    if not _is_traced(*p, *q):
+        return _math.dist(p, q)
+    return np.linalg.norm(np.stack([np.subtract(a, b) for a, b in zip(p, q, strict=True)]))
+
+
+def sumprod(p: Iterable[Any], q: Iterable[Any]) -> Any:
+    """As `math.sumprod`; the elements may be traced."""
+    total: Any = 0
+    for a, b in zip(p, q, strict=True):
+        total = total + a * b
+    return total
+
+
+def remainder(x: Any, y: Any) -> Any:
+    """As `math.remainder`; the arguments may be traced."""
+    if not _is_traced(x, y):
+        return _math.remainder(x, y)
+    quotient = round(_scalar(x) / _scalar(y))
+    return x - quotient * y
+
+
+def _of_value(name: str) -> Callable[..., Any]:
+    original = getattr(_math, name)
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return original(*(_scalar(x) for x in args), **{k: _scalar(v) for k, v in kwargs.items()})
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"As `math.{name}`: an answer about the value, without derivative."
+    return function
+
+
+_ABOUT_VALUES = ("floor", "ceil", "trunc", "isfinite", "isinf", "isnan", "isclose")
+_mirrors = {name: _like_numpy(name, ufunc) for name, ufunc in _SAME.items() if hasattr(_math, name)}
+_mirrors |= {name: _of_value(name) for name in _ABOUT_VALUES}
+_written = {"log": log, "fsum": fsum, "prod": prod, "dist": dist, "remainder": remainder}
+if hasattr(_math, "sumprod"):
+    _written["sumprod"] = sumprod
+_mirrors |= _written
+globals().update(_mirrors)
+__all__ = sorted(_mirrors)

@@ -1,0 +1,270 @@
+"""``import wengert.numpy as np``: NumPy, with the functions that its protocols cannot see.
+
+What makes an array from nothing traced (`zeros`, `array`, `arange` …) makes, while a trace is active, a
+constant `Array`, which becomes traced when something traced is written into it. Everything else is
+NumPy's own. The names defined here are also what is intercepted in plain NumPy inside a trace.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as _np
+
+from wengert.tape.array import Array, concrete, constant
+from wengert.tape.levels import depth
+from wengert.tape.views import stack
+
+__all__ = [
+    "arange",
+    "array",
+    "asanyarray",
+    "asarray",
+    "asarray_chkfinite",
+    "ascontiguousarray",
+    "asfortranarray",
+    "copy",
+    "diag",
+    "diagflat",
+    "empty",
+    "empty_like",
+    "eye",
+    "fromfunction",
+    "fromiter",
+    "full",
+    "full_like",
+    "geomspace",
+    "identity",
+    "linspace",
+    "logspace",
+    "ones",
+    "ones_like",
+    "require",
+    "tri",
+    "vander",
+    "zeros",
+    "zeros_like",
+]
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(_np, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*dir(_np), *__all__})
+
+
+def _made(value: Any) -> Any:
+    """A new floating array, as something that traced values can be written into."""
+    return constant(value) if depth() else value
+
+
+def _gathered(value: Any) -> Any:
+    """Nested lists and object arrays of traced scalars as one Array; all else as it is."""
+    return stack(value) if isinstance(value, list | tuple | _np.ndarray) else value
+
+
+def zeros(shape: Any, dtype: Any = float, order: Any = "C", **kwargs: Any) -> Any:
+    """As `numpy.zeros`."""
+    return _made(_np.zeros(_plain(shape), dtype, order, **kwargs))
+
+
+def ones(shape: Any, dtype: Any = None, order: Any = "C", **kwargs: Any) -> Any:
+    """As `numpy.ones`."""
+    return _made(_np.ones(_plain(shape), dtype, order, **kwargs))
+
+
+def empty(shape: Any, dtype: Any = float, order: Any = "C", **kwargs: Any) -> Any:
+    """As `numpy.empty`, filled with zeros, so that no derivative depends on what memory held."""
+    return _made(_np.zeros(_plain(shape), dtype, order, **kwargs))
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kwargs: Any) -> Any:
+    """As `numpy.full`; `fill_value` may be traced."""
+    fill_value = _gathered(fill_value)
+    if not isinstance(fill_value, Array):
+        return _made(_np.full(_plain(shape), fill_value, dtype, order, **kwargs))
+    shape = _plain(shape)
+    filled = _np.broadcast_to(fill_value, (shape,) if isinstance(shape, int) else tuple(shape)).copy()
+    return filled if dtype is None else filled.astype(dtype)
+
+
+def zeros_like(a: Any, *args: Any, **kwargs: Any) -> Any:
+    """As `numpy.zeros_like`."""
+    return _made(_np.zeros_like(a, *args, **kwargs))
+
+
+def ones_like(a: Any, *args: Any, **kwargs: Any) -> Any:
+    """As `numpy.ones_like`."""
+    return _made(_np.ones_like(a, *args, **kwargs))
+
+
+def empty_like(prototype: Any, *args: Any, **kwargs: Any) -> Any:
+    """As `numpy.empty_like`, filled with zeros."""
+    return _made(_np.zeros_like(prototype, *args, **kwargs))
+
+
+def full_like(a: Any, fill_value: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """As `numpy.full_like`; `fill_value` may be traced."""
+    fill_value = _gathered(fill_value)
+    if not isinstance(fill_value, Array):
+        return _made(_np.full_like(a, fill_value, dtype, *args, **kwargs))
+    filled = _np.broadcast_to(fill_value, kwargs.get("shape") or _np.shape(a)).copy()
+    return filled.astype(dtype or (a.dtype if hasattr(a, "dtype") else float))
+
+
+def eye(*args: Any, **kwargs: Any) -> Any:
+    """As `numpy.eye`."""
+    return _made(_np.eye(*args, **kwargs))
+
+
+def identity(n: Any, *args: Any, **kwargs: Any) -> Any:
+    """As `numpy.identity`."""
+    return _made(_np.identity(_plain(n), *args, **kwargs))
+
+
+def tri(*args: Any, **kwargs: Any) -> Any:
+    """As `numpy.tri`."""
+    return _made(_np.tri(*args, **kwargs))
+
+
+def array(object: Any, dtype: Any = None, *, copy: Any = True, ndmin: int = 0, **kwargs: Any) -> Any:  # noqa: A002
+    """As `numpy.array`; traced values may stand anywhere in nested lists."""
+    value = _gathered(object)
+    if not isinstance(value, Array):
+        return _made(_np.array(value, dtype, copy=copy, ndmin=ndmin, **kwargs))
+    made = _converted(value, dtype)
+    made = made.copy() if copy and made is object else made
+    while made.ndim < ndmin:
+        made = _np.expand_dims(made, 0)
+    return made
+
+
+def asarray(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+    """As `numpy.asarray`; an `Array` is one already."""
+    value = _gathered(a)
+    if isinstance(value, Array):
+        return _converted(value, dtype)
+    made = _np.asarray(value, dtype, *args, **kwargs)
+    # An array that is the caller's own stays so: writing a traced value into it is then an error.
+    return made if made is a or isinstance(a, _np.ndarray) else _made(made)
+
+
+asanyarray = ascontiguousarray = asfortranarray = asarray
+
+
+def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    """As `numpy.asarray_chkfinite`."""
+    value = _gathered(a)
+    if isinstance(value, Array):
+        _np.asarray_chkfinite(concrete(value))
+        return _converted(value, dtype)
+    return _made(_np.asarray_chkfinite(a, dtype, order))
+
+
+def require(a: Any, dtype: Any = None, requirements: Any = None, **kwargs: Any) -> Any:
+    """As `numpy.require`."""
+    value = _gathered(a)
+    if isinstance(value, Array):
+        return _converted(value, dtype)
+    return _np.require(a, dtype, requirements, **kwargs)
+
+
+def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
+    """As `numpy.copy`."""
+    value = _gathered(a)
+    return value.copy() if isinstance(value, Array) else _made(_np.copy(value, order, subok))
+
+
+def fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:  # noqa: A002
+    """As `numpy.fromiter`; the elements may be traced."""
+    cells = list(iter)
+    cells = cells if count < 0 else cells[:count]
+    value = stack(cells)
+    if isinstance(value, Array):
+        return _converted(value, dtype)
+    return _made(_np.fromiter(cells, dtype, **kwargs))
+
+
+def fromfunction(function: Any, shape: Any, *, dtype: Any = float, **kwargs: Any) -> Any:
+    """As `numpy.fromfunction`."""
+    return function(*_np.indices(_plain(shape), dtype=dtype), **kwargs)
+
+
+def arange(*args: Any, **kwargs: Any) -> Any:
+    """As `numpy.arange`; start, stop and step may be traced (their number of points is a decision)."""
+    plain = _np.arange(*(concrete(a) for a in args), **{k: concrete(v) for k, v in kwargs.items()})
+    if not any(isinstance(a, Array) for a in (*args, *kwargs.values())):
+        return _made(plain)
+    start = kwargs.get("start", args[0] if len(args) > 1 else 0)
+    step = kwargs.get("step", args[2] if len(args) > 2 else 1)
+    return start + step * _np.arange(len(plain))
+
+
+def linspace(
+    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0
+) -> Any:
+    """As `numpy.linspace`; start and stop may be traced."""
+    start, stop = _gathered(start), _gathered(stop)
+    if not (isinstance(start, Array) or isinstance(stop, Array)):
+        made = _np.linspace(start, stop, _plain(num), endpoint, retstep, dtype, axis)
+        return (_made(made[0]), made[1]) if retstep else _made(made)
+    num = int(num)
+    pieces = max(num - 1 if endpoint else num, 1)
+    weights = _np.arange(num) / pieces
+    weights = weights.reshape((num,) + (1,) * max(_np.ndim(start), _np.ndim(stop)))
+    points = start * (1 - weights) + stop * weights
+    points = points if axis == 0 else _np.moveaxis(points, 0, axis)
+    points = points if dtype is None else points.astype(dtype)
+    return (points, (stop - start) / pieces) if retstep else points
+
+
+def logspace(
+    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
+) -> Any:
+    """As `numpy.logspace`; start, stop and base may be traced."""
+    if not any(isinstance(x, Array) for x in (start, stop, base)):
+        return _made(_np.logspace(start, stop, _plain(num), endpoint, base, dtype, axis))
+    points = _np.power(base, linspace(start, stop, num, endpoint, axis=axis))
+    return points if dtype is None else points.astype(dtype)
+
+
+def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
+    """As `numpy.geomspace`; start and stop (of one sign) may be traced."""
+    if not any(isinstance(x, Array) for x in (start, stop)):
+        return _made(_np.geomspace(start, stop, _plain(num), endpoint, dtype, axis))
+    sign = _np.sign(concrete(start))
+    logs = linspace(_np.log(start * sign), _np.log(stop * sign), num, endpoint, axis=axis)
+    points = sign * _np.exp(logs)
+    return points if dtype is None else points.astype(dtype)
+
+
+def diag(v: Any, k: int = 0) -> Any:
+    """As `numpy.diag`."""
+    value = _gathered(v)
+    return _np.diag(value, k) if isinstance(value, Array) else _made(_np.diag(value, k))
+
+
+def diagflat(v: Any, k: int = 0) -> Any:
+    """As `numpy.diagflat`."""
+    value = _gathered(v)
+    return _np.diagflat(value, k) if isinstance(value, Array) else _made(_np.diagflat(value, k))
+
+
+def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:  # noqa: N803
+    """As `numpy.vander`."""
+    value = _gathered(x)
+    made = _np.vander(value, N, increasing)
+    return made if isinstance(value, Array) else _made(made)
+
+
+def _plain(shape: Any) -> Any:
+    """A shape without Arrays in it."""
+    if isinstance(shape, list | tuple):
+        return tuple(int(concrete(n)) for n in shape)
+    return concrete(shape)
+
+
+def _converted(value: Array, dtype: Any) -> Any:
+    return value if dtype is None or value.dtype == _np.dtype(dtype) else value.astype(dtype)

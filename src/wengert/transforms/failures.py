@@ -1,0 +1,77 @@
+"""Exceptions that leave a transform: the one that helps is brought to the front.
+
+NumPy and SciPy wrap what they catch, and refuse traced Arrays in words of their own; here such an error
+becomes the Wengert error that names the function, the user's line and the remedy, chained to the original.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from wengert.errors import (
+    Line,
+    MutationError,
+    UnsupportedFunctionError,
+    WengertError,
+    is_user_file,
+    line_of,
+)
+from wengert.tape.array import Array
+
+
+def explained(error: Exception, held: list[Any]) -> Exception:
+    """The error to raise in place of one that user code raised; the same one where it says all."""
+    if isinstance(error, WengertError):
+        return error
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        if isinstance(cause, WengertError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    line, called = _where(error.__traceback__)
+    if isinstance(error, ValueError) and "read-only" in str(error) and held:
+        return MutationError(
+            "an array that the tape needs for the derivative was changed in place while it recorded.",
+            "Change a copy made inside the function with np.array(x), or make a new array instead.",
+            line,
+        )
+    if called:
+        return UnsupportedFunctionError(
+            f"{called} cannot take a traced Array ({type(error).__name__}: {error}).",
+            "Write it with supported functions (docs/reference lists them), declare it with "
+            "wg.primitive, or pass wg.stop_gradient(x) if its derivative is not wanted.",
+            line,
+        )
+    return error
+
+
+def _where(trace: TracebackType | None) -> tuple[Line | None, str]:
+    """The last line of user code in a traceback, and the library function with traced arguments."""
+    line, called = None, ""
+    while trace is not None:
+        frame = trace.tb_frame
+        if is_user_file(frame.f_code.co_filename):
+            line = line_of(frame)
+            line = line._replace(number=trace.tb_lineno) if line else None
+            called = ""
+        else:
+            module = frame.f_globals.get("__name__", "")
+            if not called and not module.startswith(("wengert", "numpy")) and _is_given_arrays(frame):
+                called = f"{module}.{frame.f_code.co_name}"
+        trace = trace.tb_next
+    return line, called
+
+
+def _is_given_arrays(frame: Any) -> bool:
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return any(_is_traced(frame.f_locals.get(name)) for name in names)
+
+
+def _is_traced(value: Any) -> bool:
+    if isinstance(value, Array):
+        return value.trace.is_traced
+    if isinstance(value, list | tuple):
+        return any(_is_traced(part) for part in value)
+    return getattr(value, "dtype", None) == object and any(_is_traced(cell) for cell in value.flat)
