@@ -37,6 +37,6 @@ solution = least_squares(miss, [0.5, 20.0], jac=wg.jacobian(miss))
 angle, speed = solution.x
 print(f"angle {np.degrees(angle):.3f} degrees, speed {speed:.3f} m/s, miss {solution.cost:.1e}")
 
-forward = wg.jacobian(miss, mode="forward")(solution.x)
-reverse = wg.jacobian(miss, mode="reverse")(solution.x)
+forward = wg.jacobian(miss, mode="fwd")(solution.x)
+reverse = wg.jacobian(miss, mode="rev")(solution.x)
 print(f"forward and reverse Jacobian differ by {np.max(np.abs(forward - reverse)):.1e}")

@@ -1,5 +1,6 @@
 """Wengert: automatic differentiation of NumPy code, built around a visible gradient tape."""
 
+from wengert import debug, errors
 from wengert.check import check_grads
 from wengert.intercept import adapt
 from wengert.tape.seams import intercept
@@ -15,7 +16,9 @@ __all__ = [
     "adapt",
     "check_grads",
     "checkpoint",
+    "debug",
     "elementwise_grad",
+    "errors",
     "grad",
     "hessian",
     "hvp",

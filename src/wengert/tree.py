@@ -15,13 +15,13 @@ import optree
 
 _NAMESPACE = "wengert"
 _LEAVES = {float, int, bool, complex, str, np.ndarray, np.float64, np.float32, np.complex128}
-_SINGLE = optree.tree_structure(0.0, namespace=_NAMESPACE)
+SINGLE = optree.tree_structure(0.0, namespace=_NAMESPACE)
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
     """The leaves of a tree, in order, and its structure."""
     if type(tree) in _LEAVES:
-        return [tree], _SINGLE
+        return [tree], SINGLE
     leaves, structure = optree.tree_flatten(tree, namespace=_NAMESPACE)
     if any(_is_unregistered(leaf) for leaf in leaves):
         for leaf in leaves:
@@ -33,7 +33,7 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
 
 def unflatten(structure: Any, leaves: Iterable[Any]) -> Any:
     """The tree of the given structure with these leaves."""
-    if structure is _SINGLE:
+    if structure is SINGLE:
         (leaf,) = leaves
         return leaf
     return optree.tree_unflatten(structure, leaves)

@@ -37,8 +37,13 @@ class Like(NamedTuple):
         return int(np.prod(self.shape, dtype=int))
 
 
+_FLOAT64 = Like((), np.dtype(np.float64))
+
+
 def like_of(value: Any) -> Like:
     """Shape and dtype of a number, an ndarray or an Array."""
+    if type(value) is float or type(value) is np.float64:
+        return _FLOAT64
     try:
         return Like(value.shape, value.dtype)
     except AttributeError:

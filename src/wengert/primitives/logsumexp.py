@@ -87,7 +87,7 @@ def logsumexp(
     a = _floating(operand(a))
     if b is not None:
         b = operand(b)
-        a = np.where(b == 0, -np.inf, a).astype(a.dtype)
+        a = np.where(b == 0, -np.inf, a)
     axes = normalized_axes(axis, a.ndim)
     if count_along(a.shape, axes) == 0:
         out = np.sum(a, axes, keepdims=keepdims) - np.inf

@@ -9,7 +9,7 @@ import numpy as np
 from wengert.primitives.family import derived, locally_constant
 from wengert.primitives.samples import call, normal
 
-_one = [call(normal(3, 4), order=0), call(normal(), order=0)]  # nothing to differentiate
+_one = [call(normal(3, 4), max_order=0), call(normal(), max_order=0)]  # nothing to differentiate
 
 
 @derived(np.shape, samples=_one)
@@ -22,7 +22,7 @@ def ndim(a: Any) -> Any:
     return len(a.shape)
 
 
-@derived(np.size, samples=[call(normal(3, 4), order=0), call(normal(3, 4), axis=(0, 1), order=0)])
+@derived(np.size, samples=[call(normal(3, 4), max_order=0), call(normal(3, 4), axis=(0, 1), max_order=0)])
 def size(a: Any, axis: Any = None) -> Any:
     if axis is None:
         return a.size
@@ -30,22 +30,22 @@ def size(a: Any, axis: Any = None) -> Any:
     return int(np.prod([a.shape[k] for k in axes], dtype=int))
 
 
-@derived(np.result_type, samples=[call(normal(3), 1.0, order=0)])
+@derived(np.result_type, samples=[call(normal(3), 1.0, max_order=0)])
 def result_type(*arrays_and_dtypes: Any) -> Any:
     return np.result_type(*[_promoting(a) for a in arrays_and_dtypes])
 
 
-@derived(np.can_cast, samples=[call(np.float64, np.float32, order=0)])
+@derived(np.can_cast, samples=[call(np.float64, np.float32, max_order=0)])
 def can_cast(from_: Any, to: Any, casting: Any = "safe") -> Any:
     return np.can_cast(_promoting(from_), to, casting)
 
 
-@derived(np.common_type, samples=[call(normal(3), normal(), order=0)])
+@derived(np.common_type, samples=[call(normal(3), normal(), max_order=0)])
 def common_type(*arrays: Any) -> Any:
     return np.common_type(*[np.empty(0, _promoting(a)) for a in arrays])
 
 
-@derived(np.min_scalar_type, samples=[call(normal(3), order=0)])
+@derived(np.min_scalar_type, samples=[call(normal(3), max_order=0)])
 def min_scalar_type(a: Any, /) -> Any:
     return _promoting(a)
 
@@ -123,12 +123,12 @@ def copy(a: Any, order: Any = "K", subok: Any = False) -> Any:
 # ------------------------------------------------------------------------------------- memory and text
 
 
-@derived(np.shares_memory, samples=[call(normal(3), normal(3), order=0)])
+@derived(np.shares_memory, samples=[call(normal(3), normal(3), max_order=0)])
 def shares_memory(a: Any, b: Any, /, max_work: Any = -1) -> Any:
     return np.shares_memory(_memory(a), _memory(b), max_work=max_work)
 
 
-@derived(np.may_share_memory, samples=[call(normal(3), normal(3), order=0)])
+@derived(np.may_share_memory, samples=[call(normal(3), normal(3), max_order=0)])
 def may_share_memory(a: Any, b: Any, /, max_work: Any = 0) -> Any:
     return np.may_share_memory(_memory(a), _memory(b), max_work=max_work)
 

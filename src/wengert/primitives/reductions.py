@@ -360,21 +360,21 @@ def _question(function: Any) -> Any:
 any_of, all_of, count_of = _question(np.any), _question(np.all), _question(np.count_nonzero)
 
 
-@derived(np.any, samples=[call(normal(3, 4), axis=1, order=0)])
+@derived(np.any, samples=[call(normal(3, 4), axis=1, max_order=0)])
 def any(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:  # noqa: A001
     """Whether any element is true."""
     a = operand(a) if where is True else np.where(where, a, 0)
     return any_of(a, axis=normalized_axes(axis, a.ndim), keepdims=bool(keepdims))
 
 
-@derived(np.all, samples=[call(normal(3, 4), axis=1, order=0)])
+@derived(np.all, samples=[call(normal(3, 4), axis=1, max_order=0)])
 def all(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:  # noqa: A001
     """Whether all elements are true."""
     a = operand(a) if where is True else np.where(where, a, 1)
     return all_of(a, axis=normalized_axes(axis, a.ndim), keepdims=bool(keepdims))
 
 
-@derived(np.count_nonzero, samples=[call(normal(3, 4), axis=1, order=0)])
+@derived(np.count_nonzero, samples=[call(normal(3, 4), axis=1, max_order=0)])
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     """How many elements are not zero."""
     a = operand(a)

@@ -28,8 +28,8 @@ class Draw:
 class Sample:
     """One call: operands (recipes, arrays or static values) and keyword parameters."""
 
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], order: int = 2):
-        self.recipes, self.kwargs, self.order = args, kwargs, order
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], max_order: int = 2):
+        self.recipes, self.kwargs, self.max_order = args, kwargs, max_order
 
     @property
     def args(self) -> tuple[Any, ...]:
@@ -46,9 +46,9 @@ class Sample:
         return ", ".join(parts + [f"{k}={v}" for k, v in self.kwargs.items()])
 
 
-def call(*args: Any, order: int = 2, **kwargs: Any) -> Sample:
-    """One sample call; `order` is the highest derivative that finite differences can check there."""
-    return Sample(args, kwargs, order)
+def call(*args: Any, max_order: int = 2, **kwargs: Any) -> Sample:
+    """One sample call; `max_order` is the highest derivative that finite differences can check there."""
+    return Sample(args, kwargs, max_order)
 
 
 def normal(*shape: int) -> Draw:

@@ -39,11 +39,11 @@ either = linear(
 )
 
 nonzero_of = locally_constant(
-    np.nonzero, ("a",), samples=[call(normal(3, 4), order=0)]
+    np.nonzero, ("a",), samples=[call(normal(3, 4), max_order=0)]
 )
 
 
-@derived(np.where, samples=[call(_mask, normal(3, 4), [1.0, 2.0, 3.0, 4.0]), call(normal(3, 4), order=0)])
+@derived(np.where, samples=[call(_mask, normal(3, 4), [1.0, 2.0, 3.0, 4.0]), call(normal(3, 4), max_order=0)])
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     """Elements of `x` where the condition holds, else of `y`; without them, where it holds."""
     if x is None and y is None:

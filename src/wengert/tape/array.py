@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class Trace:
     level = -1
     hidden = 0
     is_traced = True
+    is_lazy = True  # a view is read when its value is asked for, not when it is made
 
     def record(
         self, primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]
@@ -54,6 +55,14 @@ class Trace:
     def truth(self, x: Array) -> bool:
         """``bool(x)``: a decision taken on a value."""
         return bool(x.value)
+
+    def traces(self, x: Array) -> bool:
+        """True if an Array of this trace carries a derivative."""
+        return self.is_traced
+
+    def move(self, root: Array, result: Array) -> None:
+        """``root op= …``: let a handle of this trace stand for the result."""
+        root.value, root.trace, root.index = result.value, result.trace, result.index
 
 
 class Array:
@@ -123,6 +132,11 @@ class Array:
         return np.asarray(concrete(self)).flags
 
     @property
+    def base(self) -> Any:
+        """The Array that this is a view of, or None."""
+        return None
+
+    @property
     def device(self) -> str:
         return "cpu"
 
@@ -130,7 +144,7 @@ class Array:
     def __array__(self) -> Any:
         # An AttributeError makes NumPy treat a traced Array as an object without `__array__`:
         # it then builds object arrays of traced scalars, and no derivative is lost.
-        if self.trace.is_traced:
+        if self.trace.traces(self):
             raise AttributeError("a traced Array has no __array__")
         return np.asarray(self.value).__array__
 
@@ -156,12 +170,12 @@ class Array:
         return x.trace.truth(x)
 
     def __float__(self) -> float:
-        if not self.trace.is_traced:
+        if not self.trace.traces(self):
             return float(self.value)
         raise _lost(self, "float()")
 
     def __complex__(self) -> complex:
-        if not self.trace.is_traced:
+        if not self.trace.traces(self):
             return complex(self.value)
         raise _lost(self, "complex()")
 
@@ -187,7 +201,7 @@ class Array:
         return format(concrete(self), spec)
 
     def __reduce__(self) -> Any:
-        if not self.trace.is_traced:
+        if not self.trace.traces(self):
             return (np.asarray, (concrete(self),))
         raise PicklingError(
             f"an Array of shape {self.shape} cannot be pickled while it is traced: "

@@ -88,7 +88,7 @@ def _ufunc_result(ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any, out: A
     if handler is None:
         raise _unsupported(f"{_module(ufunc)}.{ufunc.__name__}")
     if where is True:
-        return call(handler, *inputs)
+        return call(handler, *inputs, **kwargs)
     # NumPy leaves what `where` excludes as it was in `out`, or undefined: here zero.
     before = out[0] if out is not None else 0.0
     safe = tuple(np.where(where, x, 1.0) for x in inputs)
@@ -118,7 +118,7 @@ def _deliver(result: Any, out: tuple[Any, ...]) -> Any:
 
 def _deliver_plain(target: np.ndarray, value: Any) -> Any:
     """``plain op= traced`` binds the name anew; any other use of a plain `out` would lose it."""
-    if not isinstance(value, Array) or not value.trace.is_traced:
+    if not isinstance(value, Array) or not value.trace.traces(value):
         target[...] = concrete(value)
         return target
     from wengert.tape.seams import is_augmented_assignment  # noqa: PLC0415

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-_held: dict[int, list[Any]] = {}  # id -> [array, count]; holding the array keeps its id its own
+# id -> [array, count, views to be given back with it]; holding the array keeps its id its own
+_held: dict[int, list[Any]] = {}
 _guard = threading.Lock()
 
 
@@ -21,7 +22,7 @@ def hold(array: np.ndarray, mine: list[Any]) -> None:
     while type(link) is np.ndarray:
         if link.flags.writeable or id(link) in _held:
             with _guard:
-                entry = _held.setdefault(id(link), [link, 0])
+                entry = _held.setdefault(id(link), [link, 0, []])
                 entry[1] += 1
                 link.flags.writeable = False
             mine.append(link)
@@ -38,5 +39,17 @@ def release(mine: list[Any]) -> None:
             entry[1] -= 1
             if entry[1] == 0:
                 del _held[id(array)]
-                array.flags.writeable = True
+                _give_back(array, entry[2])
     mine.clear()
+
+
+def _give_back(array: np.ndarray, waiting: list[np.ndarray]) -> None:
+    """Make an array writable, and the views that waited for it; a view of a locked base waits."""
+    link: Any = array.base
+    while type(link) is np.ndarray:
+        if id(link) in _held:
+            _held[id(link)][2].extend([array, *waiting])
+            return
+        link = link.base
+    for freed in (array, *waiting):
+        freed.flags.writeable = True

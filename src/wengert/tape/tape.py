@@ -10,18 +10,18 @@ record the commonest entries in a few bytecodes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from wengert.errors import MutationError, TraceEndedError
+from wengert.errors import TraceEndedError
 from wengert.primitives.family import Like, Primitive, like_of
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
 from wengert.tape import locks
 from wengert.tape.array import CONSTANTS, Array, Path, Trace, constant, rebuild
 from wengert.tape.columns import Columns
-from wengert.tape.views import is_exclusive, put
+from wengert.tape.views import put
 
 Entry = tuple[Primitive, tuple[int, ...], tuple[Any, ...], Any, dict[str, Any]]
 NOTHING: dict[str, Any] = {}  # the parameters of an entry that has none
@@ -41,13 +41,6 @@ class Ended(list[Any]):
         )
 
 
-class Recorded(NamedTuple):
-    """What remains of a trace: its entries, and which of them are inputs and outputs."""
-
-    entries: list[Entry | None]
-    likes: list[Like]
-
-
 class Tape(Trace):
     """The trace of reverse mode.
 
@@ -59,14 +52,13 @@ class Tape(Trace):
         Keep every value, operand and line, for looking at the tape.
     """
 
-    __slots__ = ("columns", "entries", "held", "level", "likes")
+    __slots__ = ("columns", "entries", "held", "level")
 
     def __init__(self, level: int, columns: Columns | None = None):
         self.level = level
         self.entries: list[Any] = []
         self.held: list[Any] = []  # plain arrays that entries hold, read-only for the while
         self.columns = columns
-        self.likes: list[Like] = []
 
     def input(self, value: Any) -> Array:
         """A new input, by which the tape can be differentiated."""
@@ -122,7 +114,7 @@ class Tape(Trace):
         for value, parent in zip(saved, parents, strict=False):
             if parent < 0 and type(value) is np.ndarray:
                 locks.hold(value, self.held)
-        likes = None if type(out) is tuple or hasattr(out, "_fields") else _likes(values, out)
+        likes = None if type(out) is tuple or hasattr(out, "_fields") else _likes(values, parents, out)
         if primitive.needs_likes or primitive.outputs > 1:
             likes = tuple([like_of(value) for value in values])
         self.entries.append((primitive, parents, saved, likes, parameters))
@@ -168,11 +160,14 @@ class Tape(Trace):
             return self.record(primitive, (x1, x2), NOTHING)
         if type(out) in _SCALARS:
             likes = None
-            if not (type(v1) in _SCALARS and type(v2) in _SCALARS):
-                likes = _likes((v1, v2), out)
+            if not ((i1 < 0 or type(v1) in _SCALARS) and (i2 < 0 or type(v2) in _SCALARS)):
+                likes = _likes((v1, v2), (i1, i2), out)
             saved = (v1, v2, out)
         else:
-            likes = _likes((v1, v2), out)
+            if primitive.needs_likes:
+                likes = (like_of(v1), like_of(v2))
+            else:
+                likes = _likes((v1, v2), (i1, i2), out)
             k1, k2, k3 = kept
             saved = (v1 if k1 else None, v2 if k2 else None, out if k3 else None)
         entries = self.entries
@@ -219,35 +214,24 @@ class Tape(Trace):
         root.index = len(self.entries) - 1
 
 
-def _likes(values: Sequence[Any], out: Any) -> tuple[Like | None, ...] | None:
-    """Shape and dtype of the operands that differ in it from the output; None if none does."""
+def _likes(
+    values: Sequence[Any], parents: Sequence[int], out: Any
+) -> tuple[Like | None, ...] | None:
+    """Shape and dtype of the traced operands that differ in it from the output; None if none does."""
     like = None
     found: list[Like | None] = []
     differs = False
-    for value in values:
+    for value, parent in zip(values, parents, strict=True):
+        if parent < 0 or (type(value) in _SCALARS and type(out) in _SCALARS):
+            found.append(None)
+            continue
         if type(value) is np.ndarray and type(out) is np.ndarray:
             if value.shape == out.shape and value.dtype is out.dtype:
                 found.append(None)
                 continue
-        elif type(value) in _SCALARS and type(out) in _SCALARS:
-            found.append(None)
-            continue
         like = like or like_of(out)
         own = like_of(value)
         same = own == like
         found.append(None if same else own)
         differs = differs or not same
     return tuple(found) if differs else None
-
-
-def explain_readonly(error: ValueError, tape: Tape) -> ValueError:
-    """The error of NumPy for writing into a read-only array, in words if the tape is the reason."""
-    if "read-only" not in str(error) or not tape.held:
-        return error
-    return MutationError(
-        "an array that the tape needs for the derivative was changed in place while it recorded.",
-        "Change a copy, made inside the function with np.array(x), or make a new array instead.",
-    )
-
-
-__all__ = ["NOTHING", "Entry", "Tape", "is_exclusive"]

@@ -1,31 +1,55 @@
-"""Assignment and views: `x[i] = v`, `x += y`, `x.T[...] = v`, as NumPy does them.
+"""Views: handles onto part of another Array, as NumPy's views are onto part of another array's memory.
 
-An entry of a tape never changes, so a write makes a new entry and moves the handle. Its value is written
-in place all the same, if nobody else holds the buffer: a loop over elements costs linear time. A `View`
-keeps (root, path, number of writes it has seen) and looks itself up again when the root has moved. The
-one difficulty is to know that nobody holds a buffer: reference counts say so, and after the first write
-to an Array its elements are copied out when read, so that no NumPy view pins the buffer.
+A `View` keeps (root, path, what it has seen) and looks itself up, by recording one entry, when its value is
+asked for and the root has moved since. Until then it knows its shape only: ``x.T[...] = v`` and ``x[i][j]``
+read nothing on the way. What NumPy would copy is no view: the concrete array's layout in memory decides.
+Writing is in `writing.py`.
 """
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 
-from wengert.errors import LostDerivativeError
-from wengert.primitives.indexing import assign, follow, read
-from wengert.tape.array import CONSTANTS, Array, Path, Trace, concrete, constant
+from wengert.primitives.family import Primitive
+from wengert.primitives.indexing import follow, step_into
+from wengert.primitives.taking import gather, holes, scatter
+from wengert.tape.array import Array, Path, Trace, constant
+from wengert.tape.keys import Key, composed, plain_key
+from wengert.tape.reading import VIEWING, look_up
+from wengert.tape.stacking import stack
+from wengert.tape.writing import (
+    add_into,
+    assign_whole,
+    is_exclusive,
+    put,
+    root_of,
+    write,
+    write_plain,
+)
 
 
 class View(Array):
-    """A handle onto part of another: `root` followed along `path`, looked up when it is used."""
+    """A handle onto part of another: `root` followed along `path`, looked up when it is used.
 
-    __slots__ = ("cached", "path", "root", "seen")
+    Parameters
+    ----------
+    root : Array
+        The handle that owns the memory; never a view.
+    path : tuple
+        The steps from it.
+    like : ndarray
+        Has the shape and dtype of the view.
+    outer : tuple of int
+        Shape of what the last step is taken in.
+    """
 
-    def __init__(self, root: Array, path: Path):  # no value, trace, index: they are looked up
-        self.root, self.path = root, path
+    __slots__ = ("cached", "kind", "outer", "path", "root", "seen", "sizes")
+
+    def __init__(self, root: Array, path: Path, like: np.ndarray, outer: tuple[int, ...]):
+        self.root, self.path, self.outer = root, path, outer
+        self.sizes, self.kind = like.shape, like.dtype
         self.cached: Array | None = None
         self.seen: tuple[Trace, int] | None = None
 
@@ -35,6 +59,10 @@ class View(Array):
         if self.cached is None or self.seen != stamp:
             self.cached, self.seen = look_up(root, self.path), stamp
         return self.cached
+
+    def forget(self) -> None:
+        """Let go of the value: the root's buffer has one owner again."""
+        self.cached = None
 
     @property
     def value(self) -> Any:  # type: ignore[override]
@@ -48,34 +76,87 @@ class View(Array):
     def index(self) -> Any:  # type: ignore[override]
         return self.current().index
 
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return self.sizes
 
-def look_up(root: Array, path: Path) -> Any:
-    """Record the reading of part of an Array."""
-    if root.trace is CONSTANTS:
-        part = follow(root.value, path)
-        return Array(part, CONSTANTS) if type(part) is np.ndarray else part
-    part = root.trace.record(read, (root,), {"path": path})
-    if getattr(root, "writes", 0):
-        _copy_out(part, root)
-    return part
+    @property
+    def ndim(self) -> int:  # type: ignore[override]
+        return len(self.sizes)
 
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        return self.kind
 
-def _copy_out(part: Array, root: Array) -> None:
-    """Keep elements, not a NumPy view, so that the root's buffer stays free to be written."""
-    held = part.value
-    if type(held) is np.ndarray and held.base is not None:
-        part.value = held.copy()
+    @property
+    def base(self) -> Array:
+        return self.root
 
 
-def root_of(x: Array) -> tuple[Array, Path]:
-    """The Array that owns the memory of `x`, and the path from it to `x`."""
-    return (x.root, x.path) if isinstance(x, View) else (x, ())
-
-
-def view(x: Array, step: tuple[str, Any]) -> Array:
-    """`x` seen through one more step, which NumPy would make a view."""
+def memory(x: Array) -> Any:
+    """What NumPy would hold for `x`: its shape and layout; under vmap, without its values."""
     root, path = root_of(x)
-    return View(root, (*path, step))
+    value: Any = root
+    while isinstance(value, Array):
+        if value.trace.hidden:
+            shape = root.shape
+            value = np.empty(shape, root.dtype) if shape else None  # a scalar, in one example
+            break
+        value = value.value
+    return follow(value, path) if path else value
+
+
+def view(x: Array, step: tuple[str, Any]) -> Array | None:
+    """`x` seen through one more step; None where NumPy would copy."""
+    whole = memory(x)
+    if type(whole) is not np.ndarray:
+        return None
+    part = step_into(whole, step)
+    kind = step[0]
+    if kind == "reshape":
+        if not (whole.flags.c_contiguous or np.may_share_memory(whole, part)):
+            return None
+    elif kind == "imag" and whole.dtype.kind != "c":
+        return None
+    root, path = root_of(x)
+    path, outer = extended(x, path, step, whole.shape)
+    made = View(root, path, part, outer)
+    if not root.trace.is_lazy:
+        made.current()
+    return made
+
+
+def as_view(primitive: Primitive, x: Any, parameters: dict[str, Any]) -> Array | None:
+    """The view that a primitive makes of its operand, if NumPy would make one."""
+    if not isinstance(x, Array):
+        return None
+    kind, name = VIEWING[primitive]
+    if kind == "diagonal":
+        path = parameters["path"]
+        return view(x, path[0]) if len(path) == 1 and path[0][0] == "diagonal" else None
+    return view(x, (kind, parameters[name] if name else None))
+
+
+def extended(
+    x: Array, path: Path, step: tuple[str, Any], shape: tuple[int, ...]
+) -> tuple[Path, tuple[int, ...]]:
+    """A path with one more step, which joins the last one if it can; and what the last is taken in."""
+    kind, argument = step
+    if (kind == "transpose" and argument == tuple(range(len(shape)))) or (kind == "reshape" and argument == shape):
+        return path, x.outer if isinstance(x, View) else shape
+    if kind == "real" and x.dtype.kind != "c":
+        return path, x.outer if isinstance(x, View) else shape
+    if path and path[-1][0] == kind:
+        last, outer = path[-1][1], x.outer  # type: ignore[attr-defined]
+        if kind == "reshape":
+            return (*path[:-1], step), outer
+        if kind == "transpose":
+            return (*path[:-1], (kind, tuple([last[k] for k in argument]))), outer
+        if kind == "getitem":
+            both = composed(last, argument, outer)
+            if both is not None:
+                return (*path[:-1], (kind, both)), outer
+    return (*path, step), shape
 
 
 # ------------------------------------------------------------------------------------------ indexing
@@ -83,222 +164,73 @@ def view(x: Array, step: tuple[str, Any]) -> Array:
 
 def getitem(x: Array, key: Any) -> Any:
     """``x[key]``: a view for basic indices of an array, a copy or a number otherwise."""
-    key, is_basic, is_element = _plain_key(x, key)
+    if type(key) is int and type(x) is Array:
+        value = x.value
+        if type(value) is np.ndarray and value.ndim == 1:
+            element = x.trace.element
+            if element is not None:
+                return element(x, value, key)
+    found = plain_key(key, x.ndim)
+    if found.is_batched:
+        return _gathered(x, found)
+    step = ("getitem", found.key)
+    if found.is_basic and not found.is_element:
+        made = view(x, step)
+        if made is not None:
+            return made
     root, path = root_of(x)
-    path = (*path, ("getitem", key))
-    if is_basic and not is_element:
-        made = View(root, path)
-        made.current()  # an index out of range is an error now, not later
-        return made
-    return look_up(root, path)
+    return look_up(root, extended(x, path, step, x.shape)[0] if path else (step,))
 
 
 def setitem(x: Array, key: Any, value: Any) -> None:
     """``x[key] = value``."""
-    key, _, _ = _plain_key(x, key)
+    if type(key) is int and type(x) is Array:
+        put_element = x.trace.put_element
+        if put_element is not None and put_element(x, key, value):
+            return
+    found = plain_key(key, x.ndim)
+    if found.is_batched:
+        _scatter_into(x, found, value)
+        return
+    step = ("getitem", found.key)
     root, path = root_of(x)
-    _forget(x)
-    write(root, (*path, ("getitem", key)), value)
-
-
-def _forget(x: Array) -> None:
-    """Let a view that is written through go of its value: the buffer has one owner again."""
     if isinstance(x, View):
-        x.cached = None
-
-
-def _plain_key(x: Array, key: Any) -> tuple[Any, bool, bool]:
-    """The index with plain parts; whether it is basic; whether it selects one element."""
-    kind = type(key)
-    if kind is int:
-        return key, True, len(x.shape) == 1
-    if kind is slice:
-        return _plain_slice(key), True, False
-    if kind is not tuple:
-        if key is Ellipsis or key is None:
-            return key, True, False
-        plain = _plain_part(key)
-        basic = isinstance(plain, int)
-        return plain, basic, basic and x.ndim == 1
-    parts = tuple(_plain_part(part) for part in key)
-    basic = all(isinstance(p, int | slice) or p is None or p is Ellipsis for p in parts)
-    element = basic and len(parts) == x.ndim and all(isinstance(p, int) for p in parts)
-    return parts, basic, element
-
-
-def _plain_part(part: Any) -> Any:
-    if type(part) is int or part is None or part is Ellipsis:
-        return part
-    if isinstance(part, slice):
-        return _plain_slice(part)
-    part = np.asarray(concrete(part)) if not isinstance(part, np.ndarray) else part
-    if part.dtype == object:
-        part = np.array([int(entry) for entry in part.ravel()]).reshape(part.shape)
-    if part.size == 0 and part.dtype.kind == "f":
-        part = part.astype(np.intp)  # x[[]]: an empty list
-    if part.dtype.kind not in "iub":
-        raise IndexError(
-            "only integers, slices (`:`), ellipsis (`...`), None and integer or boolean arrays "
-            f"are valid indices, not {part.dtype}"
-        )
-    if part.ndim == 0 and part.dtype.kind in "iu":
-        return int(part)
-    return part.copy()  # the caller may change an index array later
-
-
-def _plain_slice(part: slice) -> slice:
-    ends = (part.start, part.stop, part.step)
-    if all(end is None or type(end) is int for end in ends):
-        return part
-    return slice(*(None if end is None else end.__index__() for end in ends))
-
-
-# ------------------------------------------------------------------------------------------- writing
-
-
-def write(root: Array, path: Path, value: Any, *, add: bool = False) -> None:
-    """Assign to (or add to) the part of `root` at `path`; the handle moves, the tape grows."""
-    trace = root.trace
-    if isinstance(value, Array):
-        value = value.current()
-        if value.trace.level > trace.level:
-            trace = value.trace
-    elif isinstance(value, list | tuple) or (type(value) is np.ndarray and value.dtype == object):
-        value = stack(value)
-        if isinstance(value, Array) and value.trace.level > trace.level:
-            trace = value.trace
-    if trace is CONSTANTS:
-        value = value.value if isinstance(value, Array) else value
-        put(root, path, value, add=add)
-        _count(root)
+        x.forget()
+        path, _ = extended(x, path, step, x.shape)
     else:
-        trace.write(root, path, value, add)
-        _count(root)
+        path = (step,)
+    write(root, path, value)
 
 
-def _count(root: Array) -> None:
-    root.writes = getattr(root, "writes", 0) + 1
+def _gathered(x: Array, found: Key) -> Any:
+    indices, template = holes(found.key if isinstance(found.key, tuple) else (found.key,))
+    return gather(x.current(), *indices, template=template)
 
 
-def put(root: Array, path: Path, value: Any, *, add: bool = False) -> None:
-    """Write into the value of a handle, in place if no other holds it; the handle keeps its index."""
-    if not is_exclusive(root):
-        root.value = _copied(root.value)
-    held = root.value
-    if isinstance(held, Array):
-        write(held, path, value, add=add)
-    elif isinstance(value, Array):
-        handle = Array(held, CONSTANTS)
-        del held
-        root.value = handle
-        write(handle, path, value, add=add)
-    else:
-        assign(held, path, value, add=add)
+def _scatter_into(x: Array, found: Key, value: Any) -> None:
+    value = value.current() if isinstance(value, Array) else stack(value)
+    mask = found.key
+    if isinstance(mask, Array) and mask.dtype == bool and np.ndim(value) == 0:
+        mask = np.reshape(mask, (*mask.shape, *(1,) * (x.ndim - mask.ndim)))
+        assign_whole(x, np.where(mask, value, x.current()).astype(x.dtype))
+        return
+    indices, template = holes(mask if isinstance(mask, tuple) else (mask,))
+    assign_whole(x, scatter(x.current(), value, *indices, template=template, add=False))
 
 
-def is_exclusive(handle: Array) -> bool:
-    """True if the handle's value is a buffer (or an inner handle) that nobody else holds."""
-    count = sys.getrefcount(handle.value)
-    return count <= _SOLE and getattr(handle.value, "base", None) is None
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Array):
-        return Array(value.value, value.trace, value.index)
-    return np.array(value)
-
-
-def add_into(buffer: Any, path: Path, part: Any) -> Any:
-    """Add an adjoint into a buffer that the caller owns, and return the buffer."""
-    if isinstance(buffer, Array):
-        write(buffer, path, part, add=True)
-        return buffer
-    if isinstance(part, Array):
-        handle = Array(buffer, CONSTANTS)
-        write(handle, path, part, add=True)
-        return handle
-    assign(buffer, path, part, add=True)
-    return buffer
-
-
-def assign_whole(x: Array, result: Any) -> Array:
-    """``x op= y``: give an existing array a new value, seen through all its handles."""
-    root, path = root_of(x)
-    if path or not isinstance(result, Array) or result.shape != x.shape or result.dtype != x.dtype:
-        _check_cast(x, result)
-        _forget(x)
-        write(root, path or (("getitem", ...),), result)
-        return x
-    result = result.current()
-    root.value, root.trace, root.index = result.value, result.trace, result.index
-    _count(root)
-    return x
-
-
-def _check_cast(x: Array, result: Any) -> None:
-    dtype = result.dtype if hasattr(result, "dtype") else np.asarray(result).dtype
-    if not np.can_cast(dtype, x.dtype, "same_kind"):
-        raise TypeError(  # NumPy's own exception is a TypeError with these words
-            f"Cannot cast ufunc output from {dtype!r} to {x.dtype!r} with casting rule 'same_kind'"
-        )
-    if np.broadcast_shapes(np.shape(result), x.shape) != x.shape:
-        raise ValueError(
-            f"non-broadcastable output operand with shape {x.shape} doesn't match the broadcast "
-            f"shape {np.broadcast_shapes(np.shape(result), x.shape)}"
-        )
-
-
-def write_plain(target: np.ndarray, result: Any) -> None:
-    """Refuse to write a traced value into a plain ndarray."""
-    raise LostDerivativeError(
-        f"a traced value of shape {np.shape(result)} was to be written into a plain ndarray of shape "
-        f"{target.shape} ({target.dtype}), which would lose its derivative.",
-        "Make the array inside the function with np.empty, np.zeros or np.array(existing).",
-    )
-
-
-# ------------------------------------------------------------------------------------------ stacking
-
-
-def stack(cells: Any) -> Any:
-    """One Array from nested lists or an object array of traced scalars."""
-    if isinstance(cells, Array) or (type(cells) is np.ndarray and cells.dtype != object):
-        return cells
-    if isinstance(cells, list | tuple):
-        if not _holds_array(cells):
-            return np.asarray(cells)
-        parts = [stack(cell) if isinstance(cell, list | tuple) else cell for cell in cells]
-        return np.stack([_as_operand(part) for part in parts])
-    if type(cells) is np.ndarray:
-        flat = [_as_operand(cell) for cell in cells.ravel()]
-        if not any(isinstance(cell, Array) for cell in flat):
-            return cells
-        return np.reshape(np.stack(flat), cells.shape)
-    return cells
-
-
-def _as_operand(part: Any) -> Any:
-    if isinstance(part, Array):
-        return part
-    return stack(part) if isinstance(part, np.ndarray) else np.asarray(part)
-
-
-def _holds_array(cells: Any) -> bool:
-    return any(
-        isinstance(cell, Array)
-        or (isinstance(cell, list | tuple) and _holds_array(cell))
-        or (type(cell) is np.ndarray and cell.dtype == object)
-        for cell in cells
-    )
-
-
-def _sole() -> int:
-    """What getrefcount says of a value that only a handle holds; -1 where there are no counts."""
-    if not hasattr(sys, "getrefcount"):
-        return -1
-    handle = Array(np.empty(1), CONSTANTS)
-    return sys.getrefcount(handle.value)
-
-
-_SOLE = _sole()
-__all__ = ["View", "constant", "getitem", "setitem", "stack", "view", "write"]
+__all__ = [
+    "VIEWING",
+    "View",
+    "add_into",
+    "as_view",
+    "assign_whole",
+    "constant",
+    "getitem",
+    "is_exclusive",
+    "put",
+    "setitem",
+    "stack",
+    "view",
+    "write",
+    "write_plain",
+]

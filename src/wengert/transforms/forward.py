@@ -22,6 +22,7 @@ from wengert.transforms.arguments import (
     target_leaf,
 )
 from wengert.transforms.failures import explained
+from wengert.transforms.reverse import own_result
 
 
 def jvp(
@@ -92,8 +93,9 @@ def _pushed(
                 result, aux = split_aux(result, call, "jvp")
             leaves, structure = tree.flatten(result)
             leaves = [target_leaf(leaf, "jvp") for leaf in leaves]
-            pairs = [_split(x, trace) for x in leaves]
-            aux = tree.map(lambda x: _split(x, trace)[0], aux)
+            given = (*values, *tangents)
+            pairs = [_split(x, trace, given) for x in leaves]
+            aux = tree.map(lambda x: _split(x, trace, given)[0], aux)
         except Exception as error:
             better = explained(error, [])
             if better is error:
@@ -109,21 +111,16 @@ def _snapshot(x: Any) -> Any:
     return Array(x.value, x.trace, x.index) if isinstance(x, Array) else x
 
 
-def _split(x: Any, trace: Tangents) -> tuple[Any, Any]:
+def _split(x: Any, trace: Tangents, given: Any) -> tuple[Any, Any]:
     if isinstance(x, Array) and x.trace is trace:
         x = x.current()
         tangent = x.index.clean if isinstance(x.index, Masked) else x.index
-        return _owned(x.value), _owned(tangent)
+        return own_result(x.value, given), own_result(tangent, given)
     if isinstance(x, Array) and not x.trace.is_traced:
         x = x.value
     like = like_of(x)
     zero = zeros_like(x) if like.shape else like.dtype.type(0) if like.dtype.kind in "fc" else 0.0
     return x, zero
-
-
-def _owned(x: Any) -> Any:
-    """A result of the caller's own: no view of an argument, no read-only broadcast."""
-    return x.copy() if type(x) is np.ndarray and x.base is not None else x
 
 
 def checked_tangents(tangents: Any, call: Call, values: list[Any]) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from wengert import tree
-from wengert.errors import DisconnectedError, DisconnectedWarning
+from wengert.errors import DisconnectedError, DisconnectedWarning, user_frame
 from wengert.primitives.family import Like, fit, like_of
 from wengert.tape.array import Array
 from wengert.tape.levels import depth
@@ -23,6 +23,8 @@ from wengert.tape.sweep import backward
 from wengert.tape.tape import Tape
 from wengert.transforms.arguments import Call, check_sources, name_of, split_aux, target_leaf
 from wengert.transforms.failures import explained
+
+_REGISTRY = "__warningregistry__"  # where the warnings module remembers what it has shown
 
 
 class Recording:
@@ -38,11 +40,10 @@ class Recording:
         The leaves of the result, as the caller knows them (of the outer level).
     """
 
-    __slots__ = ("aux", "call", "entries", "inputs", "likes", "out_likes", "outputs", "structure", "values")
+    __slots__ = ("aux", "call", "entries", "likes", "outputs", "structure", "values")
 
     def __init__(self, call: Call, inputs: Sequence[Any]):
         self.call = call
-        self.inputs = inputs
         self.likes = [like_of(x) for x in inputs]
         self.aux: Any = None
 
@@ -68,8 +69,8 @@ class Recording:
 
 
 def _as_input(adjoint: Any, like: Like) -> Any:
-    if adjoint is None:
-        return None
+    if adjoint is None or type(adjoint) is np.float64:
+        return adjoint if adjoint is None or like.dtype == np.float64 else like.dtype.type(adjoint)
     if not isinstance(adjoint, np.ndarray | Array) and like.shape == ():
         return like.dtype.type(adjoint)
     adjoint = fit(adjoint, like)
@@ -98,8 +99,11 @@ def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = Fa
             recording.outputs = [
                 x.index if isinstance(x, Array) and x.trace is tape else -1 for x in leaves
             ]
-            recording.values = [_of_outer_level(x, tape) for x in leaves]
-            recording.aux = tree.map(lambda x: _of_outer_level(x, tape), recording.aux)
+            recording.values = [_of_outer_level(x, tape, sources) for x in leaves]
+            if has_aux:
+                recording.aux = tree.map(
+                    lambda x: _of_outer_level(x, tape, sources), recording.aux
+                )
         except Exception as error:
             better = explained(error, tape.held)
             if better is error:
@@ -136,16 +140,23 @@ def _root_id(array: np.ndarray) -> int:
     return id(array)
 
 
-def _of_outer_level(x: Any, tape: Tape) -> Any:
+def _of_outer_level(x: Any, tape: Tape, sources: Sequence[Any]) -> Any:
+    """A result as the caller of the transform knows it."""
     if not isinstance(x, Array):
         return x
     x = x.current()
     if x.trace is tape or not x.trace.is_traced:
-        value = x.value
-        if type(value) is np.ndarray and not value.flags.writeable:
-            return value.copy()
-        return value
+        return own_result(x.value, sources)
     return x
+
+
+def own_result(value: Any, sources: Sequence[Any]) -> Any:
+    """A result of the caller's own: no argument, no view of one, no read-only broadcast."""
+    if type(value) is not np.ndarray:
+        return value
+    if value.base is not None or any(value is source for source in sources):
+        return value.copy()
+    return value
 
 
 def report_disconnected(recording: Recording, found: Sequence[Any], transform: str, strict: bool) -> None:
@@ -163,4 +174,8 @@ def report_disconnected(recording: Recording, found: Sequence[Any], transform: s
             "Check that it is used, and not through wg.stop_gradient, an integer or a comparison; "
             "without strict=True its gradient is zero.",
         )
-    warnings.warn(f"{fact} The gradient is zero.", DisconnectedWarning, stacklevel=4)
+    frame = user_frame()
+    if frame is not None:  # the user's line, however many functions of ours stand between
+        name, registry = frame.f_globals.get("__name__"), frame.f_globals.setdefault(_REGISTRY, {})
+        where = (frame.f_code.co_filename, frame.f_lineno, name, registry)
+        warnings.warn_explicit(f"{fact} The gradient is zero.", DisconnectedWarning, *where)

@@ -1,0 +1,68 @@
+"""Reading part of an Array: the entries that a view, or an index, records when its value is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.primitives.complex import imag, real
+from wengert.primitives.family import Primitive
+from wengert.primitives.indexing import follow, read
+from wengert.primitives.shaping import broadcast, permute, reshape_to
+from wengert.tape.array import CONSTANTS, Array, Path
+
+# Primitives whose result NumPy makes a view of their operand: the kind of step, and its parameter.
+VIEWING: dict[Primitive, tuple[str, str]] = {
+    reshape_to: ("reshape", "shape"),
+    permute: ("transpose", "axes"),
+    broadcast: ("broadcast", "shape"),
+    real: ("real", ""),
+    imag: ("imag", ""),
+    read: ("diagonal", "path"),
+}
+# Steps that are recorded one by one, by the primitive of their own: their transposes need no buffer.
+_STEPS = {kind: (primitive, name) for primitive, (kind, name) in VIEWING.items() if primitive is not read}
+_WHOLE = frozenset({"reshape", "transpose"})
+
+
+def look_up(root: Array, path: Path) -> Any:
+    """The part of an Array at the end of a path: a plain handle, or a number of a constant."""
+    part: Any = root
+    start, end = 0, len(path)
+    if root.trace is CONSTANTS:
+        part = follow(root.value, path)
+        part = Array(part, CONSTANTS) if type(part) is np.ndarray else part
+    else:
+        is_whole = all(step[0] in _WHOLE for step in path)
+        while start < end:
+            kind, argument = path[start]
+            if kind in _STEPS and (is_whole or kind not in _WHOLE):
+                primitive, name = _STEPS[kind]
+                part = part.trace.record(primitive, (part,), {name: argument} if name else {})
+                start += 1
+                continue
+            stop = start + 1
+            while stop < end and (path[stop][0] not in _STEPS or path[stop][0] in _WHOLE):
+                stop += 1
+            part = part.trace.record(read, (part,), {"path": path[start:stop]})
+            start = stop
+    if isinstance(part, Array) and part is not root:
+        _settle(part, root)
+    return part
+
+
+def _settle(part: Array, root: Array) -> None:
+    """Make what was read independent of the root: a later write to it need not copy."""
+    value = part.value
+    if isinstance(value, Array) and type(value) is not Array:  # a view, of an outer level
+        part.value = value = value.current()
+    if not getattr(root, "writes", 0):
+        return
+    if type(value) is np.ndarray and value.base is not None:
+        part.value = value.copy()
+    tangent = part.index
+    if type(tangent) is np.ndarray and tangent.base is not None:
+        part.index = tangent.copy()
+    elif isinstance(tangent, Array):
+        part.index = tangent.current()
