@@ -55,7 +55,7 @@ class Quiet:
         self.disturbed = 0
 
     def take(self, turn: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Take a turn, again if others were busy during it; ``cpu`` of its answer is what it used."""
+        """Take a turn, again if others were busy; ``cpu`` of its answer is what it used."""
         self.turns += 1
         answer: dict[str, Any] = {}
         for _ in range(self.ATTEMPTS):

@@ -27,7 +27,7 @@ def swing(torques):
 
 def cost(torques):
     angles, speed = swing(torques)
-    return 10 * (angles[-1] - math.pi) ** 2 + speed**2 + 1e-3 * np.sum(np.tanh(torques) ** 2)
+    return 100 * (angles[-1] - math.pi) ** 2 + 10 * speed**2 + 1e-3 * np.sum(np.tanh(torques) ** 2)
 
 
 start = 0.1 * np.sin(np.linspace(0, 8, steps))

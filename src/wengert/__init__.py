@@ -1,6 +1,6 @@
 """Wengert: automatic differentiation of NumPy code, built around a visible gradient tape."""
 
-from wengert import debug, errors
+from wengert import debug, errors, math, numpy
 from wengert.check import check_grads
 from wengert.intercept import adapt
 from wengert.tape.seams import intercept
@@ -26,6 +26,8 @@ __all__ = [
     "jacobian",
     "jvp",
     "linearize",
+    "math",
+    "numpy",
     "primitive",
     "stop_gradient",
     "value_and_grad",

@@ -124,6 +124,14 @@ class TapeReleasedError(WengertError, RuntimeError):
     """A tape was used again after it was released."""
 
 
+class RecordingError(WengertError, RuntimeError):
+    """A GradientTape was asked to start or stop recording when it does, or does not, record."""
+
+
+class BackwardError(WengertError, AttributeError):
+    """PyTorch's form (`grad`, `backward`) was used on an Array that it does not fit."""
+
+
 class TraceEndedError(WengertError, RuntimeError):
     """An Array was used after the trace that made it had ended."""
 

@@ -6,6 +6,7 @@ its say about the domain. The names here are also what is intercepted in plain `
 
 from __future__ import annotations
 
+import functools
 import math as _math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,7 +19,7 @@ from wengert.tape.array import Array, concrete
 _SAME = {
     **{name: getattr(np, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "expm1")},
     **{name: getattr(np, name) for name in ("log10", "log1p", "log2", "sqrt", "fabs", "copysign", "fmod")},
-    **{name: getattr(np, name) for name in ("degrees", "radians", "hypot", "ldexp", "modf", "frexp")},
+    **{name: getattr(np, name) for name in ("degrees", "radians", "ldexp", "modf", "frexp")},
     **{f"a{name}": getattr(np, f"arc{name}") for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
     "atan2": np.arctan2,
     "pow": np.power,
@@ -99,6 +100,18 @@ def dist(p: Iterable[Any], q: Iterable[Any]) -> Any:
     return np.linalg.norm(np.stack([np.subtract(a, b) for a, b in zip(p, q, strict=True)]))
 
 
+def hypot(*coordinates: Any) -> Any:
+    """As `math.hypot`; the coordinates may be traced."""
+    if not _is_traced(*coordinates):
+        return _math.hypot(*coordinates)
+    return functools.reduce(np.hypot, [_real(x) for x in coordinates], 0.0)
+
+
+def _real(x: Any) -> Any:
+    _scalar(x)
+    return x
+
+
 def sumprod(p: Iterable[Any], q: Iterable[Any]) -> Any:
     """As `math.sumprod`; the elements may be traced."""
     total: Any = 0
@@ -129,7 +142,7 @@ def _of_value(name: str) -> Callable[..., Any]:
 _ABOUT_VALUES = ("floor", "ceil", "trunc", "isfinite", "isinf", "isnan", "isclose")
 _mirrors = {name: _like_numpy(name, ufunc) for name, ufunc in _SAME.items() if hasattr(_math, name)}
 _mirrors |= {name: _of_value(name) for name in _ABOUT_VALUES}
-_written = {"log": log, "fsum": fsum, "prod": prod, "dist": dist, "remainder": remainder}
+_written = {"log": log, "fsum": fsum, "prod": prod, "dist": dist, "hypot": hypot, "remainder": remainder}
 if hasattr(_math, "sumprod"):
     _written["sumprod"] = sumprod
 _mirrors |= _written

@@ -131,6 +131,8 @@ def tri(*args: Any, **kwargs: Any) -> Any:
 
 def array(object: Any, dtype: Any = None, *, copy: Any = True, ndmin: int = 0, **kwargs: Any) -> Any:  # noqa: A002
     """As `numpy.array`; traced values may stand anywhere in nested lists."""
+    if dtype is not None and _np.dtype(dtype).kind == "O":
+        return _np.array(object, dtype, copy=copy, ndmin=ndmin, **kwargs)
     value = _gathered(object)
     if not isinstance(value, Array):
         return _made(_np.array(value, dtype, copy=copy, ndmin=ndmin, **kwargs))

@@ -20,10 +20,20 @@ def name(pair: Any) -> str:
     return f"{entry.name}({sample})"
 
 
+def target_of(entry: Any) -> Any:
+    """What a user calls; for SciPy's functions in Python, which no protocol sees, what their mirrors call."""
+    if not isinstance(entry, Derived):
+        return entry
+    if isinstance(entry.function, tuple):
+        ufunc, method = entry.function
+        return getattr(ufunc, method)
+    return entry if "scipy" in entry.function.__module__ else entry.function
+
+
 def as_function(entry: Any, sample: Any) -> Any:
     """The sample's call as a function of its differentiable arguments only, all else fixed."""
     args, positions = sample.args, sample.differentiable
-    target = entry.function if isinstance(entry, Derived) else entry
+    target = target_of(entry)
 
     def function(*sources: Any) -> Any:
         full = list(args)

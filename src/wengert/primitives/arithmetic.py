@@ -238,13 +238,13 @@ _absent = np._NoValue
         call(distinct(3, 4), -1.0, 1.0),
         call(distinct(3, 4), None, normal(4)),
         call(distinct(3, 4), normal(4), None),
-        call(distinct(3), a_max=0.3),
+        call(distinct(3), None, 0.3),
         call(distinct(3), min=-0.2, max=0.4),
     ],
 )
 def clip(a: Any, a_min: Any = _absent, a_max: Any = _absent, **kwargs: Any) -> Any:
     """At most `a_max` of at least `a_min`; at a constant bound the derivative is 0."""
-    low, high = _bound(a_min, kwargs.pop("min", _absent)), _bound(a_max, kwargs.pop("max", _absent))
+    low, high = _bounds(a_min, a_max, kwargs.pop("min", _absent), kwargs.pop("max", _absent))
     if low is None and high is None:
         return np.positive(a, **kwargs)
     if high is None:
@@ -252,11 +252,18 @@ def clip(a: Any, a_min: Any = _absent, a_max: Any = _absent, **kwargs: Any) -> A
     return np.minimum(a if low is None else np.maximum(a, low), high, **kwargs)
 
 
-def _bound(positional: Any, named: Any) -> Any:
-    if positional is not _absent and named is not _absent:
-        raise ValueError("Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided is forbidden.")
-    given = named if positional is _absent else positional
-    return None if given is _absent else given
+def _bounds(a_min: Any, a_max: Any, low: Any, high: Any) -> tuple[Any, Any]:
+    """Both bounds, None for one that is not given; refused as NumPy refuses them."""
+    if a_min is _absent and a_max is _absent:
+        return (None if low is _absent else low), (None if high is _absent else high)
+    for name, bound in (("a_min", a_min), ("a_max", a_max)):
+        if bound is _absent:
+            raise TypeError(f"clip() missing 1 required positional argument: {name!r}")
+    if low is not _absent or high is not _absent:
+        raise ValueError(
+            "Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided is forbidden."
+        )
+    return a_min, a_max
 
 
 # --------------------------------------------------------------------------- remainders, floating parts

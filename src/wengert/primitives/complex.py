@@ -6,7 +6,6 @@ rules of holomorphic functions multiply, and rules of linear ones transpose, wit
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -42,18 +41,3 @@ def angle(z: Any, deg: bool = False) -> Any:
     z = as_array(z)
     out = np.arctan2(np.imag(z), np.real(z))
     return out * (180 / np.pi) if deg else out
-
-
-@derived(
-    np.real_if_close,
-    samples=[call(complex_normal(3)), call(normal(3)), call(np.array([1.0 + 0j, 2.0]), order=0)],
-)
-def real_if_close(a: Any, tol: Any = 100) -> Any:
-    a = as_array(a)
-    if a.dtype.kind != "c":
-        return a
-    if tol > 1:  # a number of roundings, not a bound
-        tol = float(np.finfo(a.dtype).eps) * operator.index(tol) if isinstance(tol, int) else tol
-        tol = tol if tol < 1 else float(np.finfo(a.dtype).eps) * tol
-    imaginary = np.imag(a)
-    return np.real(a) if bool(np.all(np.abs(imaginary) < tol)) else a

@@ -320,7 +320,7 @@ def _finished(labels: str, result: Any, out: str) -> Any:
     return np.transpose(result, tuple(labels.index(k) for k in out))
 
 
-@derived(np.einsum_path, samples=[call("ij,jk,kl->il", normal(2, 3), normal(3, 4), normal(4, 2), order=0)])
+@derived(np.einsum_path, samples=[call("ij,jk,kl->il", normal(2, 3), normal(3, 4), normal(4, 2), max_order=0)])
 def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: bool = False) -> Any:
     subscripts, arrays = written_out(operands)
     shells = [np.broadcast_to(0.0, a.shape) for a in arrays]

@@ -295,8 +295,22 @@ class General(Primitive):
             if tangent is None or adapter is None:
                 continue
             part = adapter(tangent, slots, None, parameters, position)
-            total = part if total is None else total + part
-        return None if total is None else fit_tangent(total, out)
+            if total is None:
+                total = part
+            elif self.outputs > 1:
+                total = tuple(_plus(t, p) for t, p in zip(total, part, strict=True))
+            else:
+                total = total + part
+        if total is None or self.outputs == 1:
+            return None if total is None else fit_tangent(total, out)
+        return tuple(
+            None if t is None else fit_tangent(t, o) for t, o in zip(total, out, strict=True)
+        )
+
+
+def _plus(tangent: Any, part: Any) -> Any:
+    """The sum of two tangents, either of which may be None: zero."""
+    return part if tangent is None else tangent if part is None else tangent + part
 
 
 class LocallyConstant(Primitive):

@@ -32,6 +32,11 @@ def operand(x: Any) -> Any:
     return array
 
 
+def surely(condition: Any) -> bool:
+    """True if a condition holds somewhere; False if a batch leaves it open."""
+    return isinstance(condition, bool | np.generic | np.ndarray) and bool(np.any(condition))
+
+
 def normalized_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """`axis` as NumPy takes it (None, a number, several) as a sorted tuple of numbers from 0."""
     if axis is None:

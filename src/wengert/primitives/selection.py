@@ -56,3 +56,75 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 def _part(x: Any) -> Any:
     """Lists become arrays; plain numbers stay weak."""
     return x if isinstance(x, int | float | complex) else operand(x)
+
+
+_choices = [normal(3, 4), normal(4), normal(3, 1)]
+_index = np.array([[0, 2, 1, 1], [1, 0, 2, 2], [0, 0, 1, 2]])
+
+index_in_range = locally_constant(
+    lambda a, *, count, mode: _index_in_range(a, count, mode),
+    ("a",),
+    name="index_in_range",
+    batch="leading",
+    samples=[call(_index, count=3, mode="raise")],
+)
+
+
+def _index_in_range(a: Any, count: int, mode: str) -> Any:
+    if mode == "wrap":
+        return a % count
+    if mode == "clip":
+        return np.clip(a, 0, count - 1)
+    if mode != "raise":
+        raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")
+    if np.any((a < 0) | (a >= count)):
+        raise ValueError("invalid entry in choice array")
+    return a
+
+
+@derived(np.choose, samples=[call(_index, _choices), call(_index + 1, _choices, mode="wrap")])
+def choose(a: Any, choices: Any, mode: str = "raise") -> Any:
+    """Elements of the choices, by their number."""
+    parts = [_part(choice) for choice in choices]
+    index = index_in_range(operand(a), count=len(parts), mode=mode)
+    dtype = _common(parts)
+    shape = np.broadcast_shapes(index.shape, *(np.shape(part) for part in parts))
+    out = np.broadcast_to(_as(parts[0], dtype), shape)
+    for number, part in enumerate(parts[1:], start=1):
+        out = np.where(index == number, _as(part, dtype), out)
+    return out
+
+
+def _common(parts: list[Any]) -> Any:
+    return np.result_type(*[p.dtype if hasattr(p, "dtype") else p for p in parts])
+
+
+def _as(part: Any, dtype: Any) -> Any:
+    part = operand(part)
+    return part if part.dtype == dtype else part.astype(dtype)
+
+
+@derived(
+    np.select,
+    samples=[
+        call([_mask, ~_mask[:1]], [normal(3, 4), normal(4)]),
+        call([_mask[0], _mask[1]], [normal(4), 2.0], normal(3, 1)),
+    ],
+)
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """Elements of the first choice whose condition holds."""
+    if len(condlist) != len(choicelist):
+        raise ValueError("list of cases must be same length as list of conditions")
+    if len(condlist) == 0:
+        raise ValueError("select with an empty condition list is not possible")
+    parts = [_part(choice) for choice in (*choicelist, default)]
+    dtype = _common(parts)
+    conditions = [operand(condition) for condition in condlist]
+    for number, condition in enumerate(conditions):
+        if condition.dtype != bool:
+            raise TypeError(f"invalid entry {number} in condlist: should be boolean ndarray")
+    shape = np.broadcast_shapes(*(np.shape(x) for x in (*conditions, *parts[:-1])))
+    out = np.broadcast_to(_as(parts[-1], dtype), np.broadcast_shapes(shape, np.shape(parts[-1])))
+    for condition, part in zip(conditions[::-1], parts[-2::-1], strict=True):
+        out = np.where(condition, _as(part, dtype), out)
+    return out

@@ -48,7 +48,7 @@ def _place_of(primitive: Any, a: Any, axis: Any, keepdims: Any) -> Any:
     return np.reshape(place, (1,) * a.ndim) if keepdims else place
 
 
-_places = [call(distinct(3, 4), axis=-1, order=0), call(distinct(3, 4), keepdims=True, order=0)]
+_places = [call(distinct(3, 4), axis=-1, max_order=0), call(distinct(3, 4), keepdims=True, max_order=0)]
 
 
 @derived(np.argmax, samples=_places)
@@ -164,7 +164,7 @@ unique_positions = locally_constant(
 
 
 @derived(
-    np.unique, samples=[call(distinct(3, 2)), call(distinct(3, 2), axis=0), call(distinct(3), True, order=0)]
+    np.unique, samples=[call(distinct(3, 2)), call(distinct(3, 2), axis=0), call(distinct(3), True, max_order=0)]
 )
 def unique(
     ar: Any,
@@ -191,7 +191,7 @@ def unique_values(x: Any) -> Any:
     return np.unique(operand(x), equal_nan=False)
 
 
-@derived(np.isin, samples=[call(normal(3), [0.0, 1.0], order=0)])
+@derived(np.isin, samples=[call(normal(3), [0.0, 1.0], max_order=0)])
 def isin(
     element: Any,
     test_elements: Any,
@@ -217,7 +217,7 @@ lexsort = locally_constant(
 )
 
 
-@derived(np.lexsort, samples=[call([distinct(4), normal(4)], order=0)])
+@derived(np.lexsort, samples=[call([distinct(4), normal(4)], max_order=0)])
 def lexsort_front(keys: Any, axis: int = -1) -> Any:
     """Positions in the order of several keys, the last first."""
     return lexsort(np.stack(list(keys)) if isinstance(keys, list | tuple) else keys, axis=axis)
@@ -231,7 +231,7 @@ search = locally_constant(
 )
 
 
-@derived(np.searchsorted, samples=[call([-1.0, 0.0, 1.0], normal(3), order=0)])
+@derived(np.searchsorted, samples=[call([-1.0, 0.0, 1.0], normal(3), max_order=0)])
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     """Where elements would be inserted to keep an array sorted."""
     a = operand(a)
@@ -240,7 +240,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     return search(a, operand(v), side=side)
 
 
-@derived(np.digitize, samples=[call(normal(3), [-1.0, 0.0, 1.0], order=0)])
+@derived(np.digitize, samples=[call(normal(3), [-1.0, 0.0, 1.0], max_order=0)])
 def digitize(x: Any, bins: Any, right: Any = False) -> Any:
     """Which bin each element falls into."""
     x, bins = operand(x), operand(bins)
@@ -272,12 +272,12 @@ def bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
     return count_into(operand(x), operand(weights), minlength=minlength)
 
 
-flatnonzero = derived(np.flatnonzero, samples=[call(normal(4), order=0)])(
+flatnonzero = derived(np.flatnonzero, samples=[call(normal(4), max_order=0)])(
     lambda a: np.nonzero(np.ravel(operand(a)))[0]
 )
 
 
-@derived(np.argwhere, samples=[call(normal(2, 3), order=0)])
+@derived(np.argwhere, samples=[call(normal(2, 3), max_order=0)])
 def argwhere(a: Any) -> Any:
     """Indices of elements that are not zero, one a row."""
     a = np.atleast_1d(operand(a)) if np.ndim(a) == 0 else operand(a)

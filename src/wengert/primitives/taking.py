@@ -337,7 +337,7 @@ def _repeated(values: Any, count: int) -> Any:
     return values[np.arange(count) % values.size]
 
 
-@derived(np.put, samples=[call(normal(3, 4), [0, 5, -1], normal(2), order=0)])
+@derived(np.put, samples=[call(normal(3, 4), [0, 5, -1], normal(2), max_order=0)])
 def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
     places = np.ravel(_in_range(as_indices(ind), a.size, mode))
     if places.size:
@@ -356,7 +356,7 @@ def _unravelled(places: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(reversed(parts))
 
 
-@derived(np.put_along_axis, samples=[call(normal(3, 4), np.array([[0], [2], [0]]), normal(3, 1), axis=1, order=0)])
+@derived(np.put_along_axis, samples=[call(normal(3, 4), np.array([[0], [2], [0]]), normal(3, 1), axis=1, max_order=0)])
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     if axis is None:
         arr[_unravelled(indices, arr.shape)] = values
@@ -364,7 +364,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
         arr[_along(arr.shape, indices, _index(axis, arr.ndim))] = values
 
 
-@derived(np.place, samples=[call(normal(4), np.array([True, False, True, True]), normal(2), order=0)])
+@derived(np.place, samples=[call(normal(4), np.array([True, False, True, True]), normal(2), max_order=0)])
 def place(arr: Any, mask: Any, vals: Any) -> None:
     mask = np.asarray(mask).astype(bool)
     if mask.size != arr.size:
@@ -374,7 +374,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
         arr[mask] = _repeated(vals, int(np.count_nonzero(mask)))
 
 
-@derived(np.putmask, samples=[call(normal(4), np.array([True, False, True, True]), normal(2), order=0)])
+@derived(np.putmask, samples=[call(normal(4), np.array([True, False, True, True]), normal(2), max_order=0)])
 def putmask(a: Any, /, mask: Any, values: Any) -> None:
     mask = np.asarray(mask).astype(bool)
     if mask.size != a.size:
@@ -382,7 +382,7 @@ def putmask(a: Any, /, mask: Any, values: Any) -> None:
     a[mask.reshape(a.shape)] = _repeated(values, a.size)[mask.ravel()]
 
 
-@derived(np.copyto, samples=[call(normal(2, 3), normal(3), order=0)])
+@derived(np.copyto, samples=[call(normal(2, 3), normal(3), max_order=0)])
 def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
     if not np.can_cast(src, dst.dtype, casting):
         raise TypeError(f"Cannot cast array data to {dst.dtype!r} according to the rule {casting!r}")

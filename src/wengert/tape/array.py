@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import LostDerivativeError, PicklingError, user_frame
+from wengert.errors import LostDerivativeError, PicklingError, UnsupportedFunctionError, user_frame
 from wengert.primitives.family import Primitive
 
 Step = tuple[str, Any]
@@ -38,6 +38,11 @@ class Trace:
     is_traced = True
     is_lazy = True  # a view is read when its value is asked for, not when it is made
 
+    # Shortcuts for one element of a vector, for traces that have them: reading it, given the vector's
+    # value, and writing it (False: not this way).
+    element: Callable[[Array, Any, int], Any] | None = None
+    put_element: Callable[[Array, int, Any], bool] | None = None
+
     def record(
         self, primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]
     ) -> Any:
@@ -55,6 +60,12 @@ class Trace:
     def truth(self, x: Array) -> bool:
         """``bool(x)``: a decision taken on a value."""
         return bool(x.value)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise UnsupportedFunctionError(
+            "x.trace(…) is not available on an Array, whose attribute `trace` is what records it.",
+            "Write np.trace(x).",
+        )
 
     def traces(self, x: Array) -> bool:
         """True if an Array of this trace carries a derivative."""
@@ -251,6 +262,20 @@ def concrete(x: Any) -> Any:
     while isinstance(x, Array):
         x = x.value
     return x
+
+
+def is_batched(x: Any) -> bool:
+    """True if a value has axes, at any level, that user code does not see."""
+    while isinstance(x, Array):
+        if x.trace.hidden:
+            return True
+        x = x.value
+    return False
+
+
+def is_mutable(x: Array) -> bool:
+    """True if NumPy would hold an array here, not a number: what is written is seen by all handles."""
+    return bool(x.shape) or (isinstance(concrete(x), np.ndarray) and not is_batched(x))
 
 
 def _lost(x: Array, operation: str) -> LostDerivativeError:

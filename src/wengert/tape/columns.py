@@ -1,21 +1,32 @@
-"""What a tape keeps when it is looked at: values, operands, parameters, lines, decisions.
+"""What a tape keeps when it is looked at: values, operands, parameters, places, decisions.
 
-The sweep does not read these; a tape without them is as small as its gradient allows.
+The sweep does not read these; a tape without them is as small as its gradient allows. The one difficulty
+is the name of a result: it is the variable that the user's statement stores it in, found from the position
+of the running instruction, in the source if there is one and in the bytecode otherwise.
 """
 
 from __future__ import annotations
 
+import ast
 import dis
+import functools
+import linecache
 import sys
-from types import CodeType
+from collections.abc import Iterator
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from wengert.errors import Line, line_of, user_frame
+import numpy as np
+
+from wengert.errors import Line, user_frame
+from wengert.primitives.family import Primitive
 from wengert.tape.array import Array, Trace
+
+_SMALL = 64  # elements; below it, copying an array costs less than looking for an equal copy
 
 
 class Constant(NamedTuple):
-    """An operand that is not traced."""
+    """An operand that is not on the tape."""
 
     value: Any
 
@@ -25,16 +36,32 @@ class Place(NamedTuple):
 
     code: CodeType
     instruction: int
-    line: Line
+    number: int
+
+    @property
+    def line(self) -> Line:
+        """The user's line."""
+        name = self.code.co_filename
+        return Line(name, self.number, linecache.getline(name, self.number).strip())
 
     @property
     def name(self) -> str | None:
-        """The variable that user code stores the result in, read from its bytecode."""
-        return stored_name(self.code, self.instruction)
+        """The variable that user code stores the result in, if it stores it at once."""
+        return assigned_name(self.code, self.instruction)
+
+
+class Decision(NamedTuple):
+    """A result without derivative, such as ``x > 0``, that user code may have branched on."""
+
+    before: int  # the number of entries recorded by then
+    primitive: Primitive
+    operands: tuple[Any, ...]
+    value: Any
+    place: Place | None
 
 
 class Columns:
-    """Parallel lists, one element per entry."""
+    """Parallel lists, one element per entry; and the decisions taken between them."""
 
     def __init__(self, trace: Trace | None = None):
         self.trace = trace
@@ -42,38 +69,117 @@ class Columns:
         self.operands: list[tuple[Any, ...]] = []
         self.parameters: list[dict[str, Any]] = []
         self.places: list[Place | None] = []
+        self.decisions: list[Decision] = []
+        self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def add(self, value: Any, operands: Any, parameters: dict[str, Any]) -> None:
         """One more entry."""
+        self.operands.append(tuple([self._operand(x) for x in operands]))
         self.values.append(value)
-        self.operands.append(tuple(self._operand(x) for x in operands))
         self.parameters.append(parameters)
         self.places.append(place())
+
+    def note(self, primitive: Primitive, operands: Any, out: Any) -> None:
+        """A result that carries no derivative."""
+        found = tuple([self._operand(x) for x in operands])
+        self.decisions.append(Decision(len(self.values), primitive, found, out, place()))
 
     def _operand(self, x: Any) -> Any:
         """An index for what is on the tape, a Constant for all else."""
         if isinstance(x, Array):
             x = x.current()
-            if x.trace is self.trace:
+            if x.trace is self.trace and x.index is not None:
                 return x.index
-            return Constant(x.value)
-        return x if type(x) is int and self.trace is None else Constant(x)
+            if x.trace.is_traced:
+                return Constant(Array(x.value, x.trace, x.index))
+            x = x.value
+        return Constant(self._kept(x) if type(x) is np.ndarray else x)
+
+    def _kept(self, array: np.ndarray) -> np.ndarray:
+        """A copy, as its owner may change the array; one for all uses while it stays as it is."""
+        if array.size < _SMALL:
+            return array.copy()
+        held = self._copies.get(id(array))
+        if held is None or not np.array_equal(held[1], array, equal_nan=array.dtype.kind in "fc"):
+            held = self._copies[id(array)] = (array, array.copy())
+        return held[1]
 
 
-def place() -> Place | None:
-    """Where user code is now."""
-    frame = user_frame(sys._getframe(1))
-    if frame is None:
+def place(frame: FrameType | None = None) -> Place | None:
+    """Where user code is now: the innermost frame of it, from the given one outwards."""
+    found = user_frame(frame or sys._getframe(1))
+    return None if found is None else Place(found.f_code, found.f_lasti, found.f_lineno)
+
+
+# ---------------------------------------------------------------------------------------------- names
+
+
+@functools.lru_cache(maxsize=4096)
+def assigned_name(code: CodeType, instruction: int) -> str | None:
+    """How user code calls the result of one of its instructions; None if it gives it no name."""
+    position = _position(code, instruction)
+    if position is not None:
+        names = _assignments("".join(linecache.getlines(code.co_filename)))
+        if names:
+            return names.get(position)
+    return stored_name(code, instruction)
+
+
+Position = tuple[int, int, int, int]  # first line, last line, first column, column after the last
+
+
+def _position(code: CodeType, instruction: int) -> Position | None:
+    found = next((p for k, p in enumerate(code.co_positions()) if 2 * k == instruction), None)
+    if found is None or any(part is None for part in found):
         return None
-    line = line_of(frame)
-    return None if line is None else Place(frame.f_code, frame.f_lasti, line)
+    return found  # type: ignore[return-value]
+
+
+@functools.lru_cache(maxsize=64)
+def _assignments(source: str) -> dict[Position, str]:
+    """Where in a source stands an expression that is given a name, and the name."""
+    try:
+        module = ast.parse(source)
+    except SyntaxError:
+        return {}
+    names: dict[Position, str] = {}
+    for statement in ast.walk(module):
+        for target, value in _pairs(statement):
+            at = (value.lineno, value.end_lineno, value.col_offset, value.end_col_offset)
+            names[at] = ast.unparse(target)  # type: ignore[index]
+    return names
+
+
+def _pairs(statement: ast.AST) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """The (target, value) pairs of an assignment, taken apart where both are tuples."""
+    if isinstance(statement, ast.Assign):
+        # Of several targets, as in a = b = f(), the first names it.
+        yield from _matched(statement.targets[0], statement.value)
+    elif isinstance(statement, ast.AnnAssign | ast.NamedExpr) and statement.value is not None:
+        yield from _matched(statement.target, statement.value)
+    elif isinstance(statement, ast.AugAssign):
+        # The instruction of x += y stands for the whole statement.
+        whole = ast.copy_location(ast.Name("", ast.Load()), statement)
+        yield statement.target, whole
+
+
+def _matched(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    if isinstance(target, ast.Tuple | ast.List):
+        if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts):
+            for part, expression in zip(target.elts, value.elts, strict=True):
+                yield from _matched(part, expression)
+    else:
+        yield target, value
+
+
+_LOOKED_OVER = frozenset({"CACHE", "RESUME", "NOP", "EXTENDED_ARG"})
 
 
 def stored_name(code: CodeType, instruction: int) -> str | None:
     """Name of the variable that the instruction after the given one stores into."""
-    following = (i for i in dis.get_instructions(code) if i.offset > instruction)
-    for found in following:
-        if found.opname == "CACHE":
+    for found in dis.get_instructions(code):
+        if found.offset <= instruction or found.opname in _LOOKED_OVER:
             continue
-        return found.argval if found.opname.startswith("STORE_") and found.argval else None
+        is_stored = found.opname.startswith("STORE_") and isinstance(found.argval, str)
+        return found.argval if is_stored else None
     return None

@@ -17,9 +17,22 @@ import numpy as np
 from wengert.errors import UnsupportedFunctionError
 from wengert.primitives.family import Derived, Primitive
 from wengert.primitives.registry import REGISTRY
-from wengert.tape.array import CONSTANTS, Array, Trace, concrete, constant
+from wengert.primitives.ufunc_methods import METHODS
+from wengert.tape.array import CONSTANTS, Array, Trace, concrete, constant, is_mutable
 from wengert.tape.tape import NOTHING, Tape
-from wengert.tape.views import View, assign_whole, getitem, setitem, stack, view, write, write_plain
+from wengert.tape.views import (
+    VIEWING,
+    View,
+    additem,
+    as_view,
+    assign_whole,
+    getitem,
+    setitem,
+    stack,
+    view,
+    write,
+    write_plain,
+)
 
 UFUNCS: dict[Any, Primitive] = {
     function: entry
@@ -29,7 +42,11 @@ UFUNCS: dict[Any, Primitive] = {
 
 
 def apply(primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
-    """Record a primitive on the innermost trace among its operands."""
+    """Record a primitive on the innermost trace among its operands; what NumPy would view is a View."""
+    if primitive in VIEWING:
+        seen = as_view(primitive, operands[0], parameters)
+        if seen is not None:
+            return seen
     trace: Trace = CONSTANTS
     for x in operands:
         if isinstance(x, Array) and x.trace.level > trace.level:
@@ -76,11 +93,11 @@ def _ufunc_result(ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any, out: A
     kwargs.pop("casting", None), kwargs.pop("order", None), kwargs.pop("subok", None)
     inputs = tuple(lift(x) for x in inputs)
     if method != "__call__":
-        handler = REGISTRY.by_function.get((ufunc, method))
-        if handler is None:
-            raise _unsupported(f"numpy.{ufunc.__name__}.{method}")
         if where is not True:
             kwargs["where"] = where
+        handler = REGISTRY.by_function.get((ufunc, method))
+        if handler is None:
+            return _general_method(ufunc, method)(ufunc, *inputs, **kwargs | ({"dtype": dtype} if dtype else {}))
         return call(handler, *inputs, dtype=dtype, **kwargs) if dtype else call(handler, *inputs, **kwargs)
     if dtype is not None:
         inputs = tuple(x.astype(dtype) if hasattr(x, "astype") else np.dtype(dtype).type(x) for x in inputs)
@@ -98,10 +115,19 @@ def _ufunc_result(ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any, out: A
 def _ufunc_at(ufunc: np.ufunc, target: Any, indices: Any, *values: Any) -> None:
     if not isinstance(target, Array):
         write_plain(target, values[0] if values else target)
-    handler = REGISTRY.by_function.get((ufunc, "at"))
-    if handler is None:
-        raise _unsupported(f"numpy.{ufunc.__name__}.at")
-    call(handler, target, indices, *values)
+    if ufunc is np.add or ufunc is np.subtract:  # one entry, in linear time
+        additem(target, indices, values[0] if ufunc is np.add else np.negative(values[0]))
+    else:
+        _general_method(ufunc, "at")(ufunc, target, indices, *values)
+
+
+def _general_method(ufunc: np.ufunc, method: str) -> Callable[..., Any]:
+    """What stands for a method of a ufunc that has no rule of its own for it."""
+    if ufunc not in REGISTRY.by_function or method not in METHODS:
+        raise _unsupported(f"{_module(ufunc)}.{ufunc.__name__}.{method}")
+    if method != "at" and ufunc.nin != 2:
+        raise ValueError(f"{method} only supported for binary functions")
+    return METHODS[method]
 
 
 def _deliver(result: Any, out: tuple[Any, ...]) -> Any:
@@ -227,7 +253,7 @@ def _defers(x: Any) -> bool:
 def _in_place(operate: Any) -> Any:
     def method(self: Array, other: Any) -> Any:
         result = operate(self, other)
-        if not isinstance(concrete(self), np.ndarray):
+        if not is_mutable(self):
             return result  # NumPy's scalars are immutable: the name is bound anew
         return assign_whole(self, result)
 

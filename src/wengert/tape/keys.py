@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.tape.array import Array, concrete
+from wengert.tape.array import Array, concrete, is_batched
 
 
 class Key(NamedTuple):
@@ -74,15 +74,6 @@ def _plain_part(part: Any) -> Any:
     if part.ndim == 0 and part.dtype.kind in "iu":
         return int(part)
     return part.copy()  # the caller may change an index array later
-
-
-def is_batched(x: Any) -> bool:
-    """True if a value has axes, at any level, that user code does not see."""
-    while isinstance(x, Array):
-        if x.trace.hidden:
-            return True
-        x = x.value
-    return False
 
 
 def _plain_slice(part: slice) -> slice:

@@ -26,6 +26,24 @@ _STEPS = {kind: (primitive, name) for primitive, (kind, name) in VIEWING.items()
 _WHOLE = frozenset({"reshape", "transpose"})
 
 
+def root_of(x: Any) -> tuple[Array, Path]:
+    """The Array that owns the memory of `x`, and the path from it to `x`."""
+    return (x, ()) if type(x) is Array else (x.root, x.path)
+
+
+def memory(x: Array) -> Any:
+    """What NumPy would hold for `x`: its shape and layout; under vmap, without its values."""
+    root, path = root_of(x)
+    value: Any = root
+    while isinstance(value, Array):
+        if value.trace.hidden:
+            shape = root.shape
+            value = np.empty(shape, root.dtype) if shape else None  # a scalar, in one example
+            break
+        value = value.value
+    return follow(value, path) if path else value
+
+
 def look_up(root: Array, path: Path) -> Any:
     """The part of an Array at the end of a path: a plain handle, or a number of a constant."""
     part: Any = root

@@ -86,8 +86,8 @@ def _sum(adjoints: list[Any], parent: int, part: Any) -> Any:
 
 
 def is_sole(held: Any) -> bool:
-    """True if the caller's variable is the only holder of a buffer."""
-    return sys.getrefcount(held) <= _SOLE and getattr(held, "base", None) is None
+    """True if the caller's variable is the only holder of a buffer that can be written."""
+    return sys.getrefcount(held) <= _SOLE and _owns(held)
 
 
 def _pull_read(adjoints: list[Any], adjoint: Any, parent: int, like: Any, path: Any) -> None:
@@ -101,6 +101,7 @@ def _pull_read(adjoints: list[Any], adjoint: Any, parent: int, like: Any, path: 
 
 def _own(held: Any) -> Any:
     if isinstance(held, Array):
+        held = held.current()
         return Array(held.value, held.trace, held.index)
     return np.array(held)
 
@@ -129,7 +130,8 @@ def _pull_write(adjoints: list[Any], adjoint: Any, entry: Any, keep: bool) -> No
 
 
 def _owns(adjoint: Any) -> bool:
-    return isinstance(adjoint, Array) or (type(adjoint) is np.ndarray and adjoint.base is None)
+    """True unless writing into the adjoint would write into another: it is a view, or a number."""
+    return type(adjoint) is Array or (type(adjoint) is np.ndarray and adjoint.base is None)
 
 
 def _pull_part(adjoints: list[Any], adjoint: Any, parent: int, likes: Any, position: int) -> None:

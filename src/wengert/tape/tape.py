@@ -9,6 +9,7 @@ record the commonest entries in a few bytecodes.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from wengert.errors import TraceEndedError
 from wengert.primitives.family import Like, Primitive, like_of
+from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
 from wengert.tape import locks
@@ -26,6 +28,8 @@ from wengert.tape.views import put
 Entry = tuple[Primitive, tuple[int, ...], tuple[Any, ...], Any, dict[str, Any]]
 NOTHING: dict[str, Any] = {}  # the parameters of an entry that has none
 
+_UNSAVED = (None, None, None)
+_FLOAT64 = np.dtype(np.float64)
 _SCALARS = frozenset({float, np.float64})
 _PLAIN = frozenset({float, int, np.float64, np.float32, np.int64, complex, np.complex128, bool})
 
@@ -59,6 +63,11 @@ class Tape(Trace):
         self.entries: list[Any] = []
         self.held: list[Any] = []  # plain arrays that entries hold, read-only for the while
         self.columns = columns
+        # Shared by all entries that read or write one element of an array of one shape, or at one place:
+        # a loop over elements keeps only indices.
+        self.element_likes: dict[Any, Any] = {}
+        self.element_paths: dict[Any, dict[str, Any]] = {}
+        self.element_writes: dict[Any, dict[str, Any]] = {}
 
     def input(self, value: Any) -> Array:
         """A new input, by which the tape can be differentiated."""
@@ -136,7 +145,7 @@ class Tape(Trace):
             parameters = {"position": position}
             self.entries.append((PART, (index,), (), likes, parameters))
             if self.columns is not None:
-                self.columns.add(value, (index,), parameters)
+                self.columns.add(value, (Array(out, self, index),), parameters)
             handles.append(Array(value, self, len(self.entries) - 1))
         return rebuild(out, handles)
 
@@ -184,6 +193,54 @@ class Tape(Trace):
             return Array(out, self, len(entries) - 1)
         return self.record(primitive, (x,), NOTHING)
 
+    # ------------------------------------------------------------------------ single elements
+
+    def element(self, x: Array, value: np.ndarray, key: Any) -> Any:
+        """``x[key]``, one element: what loops over elements do most."""
+        out = value[key]
+        if type(out) is not np.float64 or self.columns is not None:
+            return self.record(READ, (x,), {"path": (("getitem", key),)})
+        likes = self.element_likes.get(value.shape) or self._element_likes(value)
+        parameters = self.element_paths.get(key)
+        if parameters is None:
+            parameters = self.element_paths[key] = {"path": (("getitem", key),)}
+        entries = self.entries
+        entries.append((READ, (x.index,), _UNSAVED, likes[0], parameters))
+        return Array(out, self, len(entries) - 1)
+
+    def put_element(self, x: Array, key: Any, value: Any) -> bool:
+        """``x[key] = value``, one element; False if it must go the long way."""
+        if type(value) is Array and value.trace is self:
+            v, index = value.value, value.index
+        else:
+            v, index = value, -1
+        held = x.value
+        if (
+            type(v) not in _SCALARS
+            or type(held) is not np.ndarray
+            or held.dtype is not _FLOAT64
+            or sys.getrefcount(held) > _SOLE
+            or held.base is not None
+            or self.columns is not None
+            or not hasattr(x, "writes")  # the first write may find the buffer read-only
+        ):
+            return False
+        likes = self.element_likes.get(held.shape) or self._element_likes(held)
+        parameters = self.element_writes.get(key)
+        if parameters is None:
+            parameters = self.element_writes[key] = {"path": (("getitem", key),), "add": False}
+        held[key] = v
+        entries = self.entries
+        entries.append((WRITE, (x.index, index), _UNSAVED, likes[1], parameters))
+        x.index = len(entries) - 1
+        x.writes += 1
+        return True
+
+    def _element_likes(self, value: np.ndarray) -> Any:
+        like = Like(value.shape, _FLOAT64)
+        likes = self.element_likes[value.shape] = ((like,), (like, Like((), _FLOAT64)))
+        return likes
+
     # --------------------------------------------------------------------------------- writing
 
     def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
@@ -203,14 +260,16 @@ class Tape(Trace):
         else:
             v, index = value, -1
         like = like_of(root.value)
+        before = None
         if self.columns is not None:
+            before = Array(root.value, self if parent >= 0 else CONSTANTS, parent)
             root.value = np.array(root.value) if type(root.value) is np.ndarray else root.value
         put(root, path, v, add=add)
         root.trace = self
         parameters = {"path": path, "add": add}
         self.entries.append((WRITE, (parent, index), (None, None, None), (like, like_of(v)), parameters))
         if self.columns is not None:
-            self.columns.add(root.value, (root, value), parameters)
+            self.columns.add(root.value, (before, value), parameters)
         root.index = len(self.entries) - 1
 
 
@@ -235,3 +294,15 @@ def _likes(
         found.append(None if same else own)
         differs = differs or not same
     return tuple(found) if differs else None
+
+
+def _sole() -> int:
+    """What getrefcount says of a buffer that a handle and one variable hold; -1 where there are no counts."""
+    if not hasattr(sys, "getrefcount"):
+        return -1
+    handle = Array(np.empty(1), CONSTANTS)
+    held = handle.value
+    return sys.getrefcount(held)
+
+
+_SOLE = _sole()

@@ -12,19 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import BatchError
 from wengert.primitives.family import Primitive
-from wengert.primitives.indexing import follow, step_into
+from wengert.primitives.indexing import step_into
 from wengert.primitives.taking import gather, holes, scatter
 from wengert.tape.array import Array, Path, Trace, constant
 from wengert.tape.keys import Key, composed, plain_key
-from wengert.tape.reading import VIEWING, look_up
+from wengert.tape.reading import VIEWING, look_up, memory, root_of
 from wengert.tape.stacking import stack
 from wengert.tape.writing import (
     add_into,
     assign_whole,
     is_exclusive,
     put,
-    root_of,
     write,
     write_plain,
 )
@@ -93,19 +93,6 @@ class View(Array):
         return self.root
 
 
-def memory(x: Array) -> Any:
-    """What NumPy would hold for `x`: its shape and layout; under vmap, without its values."""
-    root, path = root_of(x)
-    value: Any = root
-    while isinstance(value, Array):
-        if value.trace.hidden:
-            shape = root.shape
-            value = np.empty(shape, root.dtype) if shape else None  # a scalar, in one example
-            break
-        value = value.value
-    return follow(value, path) if path else value
-
-
 def view(x: Array, step: tuple[str, Any]) -> Array | None:
     """`x` seen through one more step; None where NumPy would copy."""
     whole = memory(x)
@@ -164,9 +151,9 @@ def extended(
 
 def getitem(x: Array, key: Any) -> Any:
     """``x[key]``: a view for basic indices of an array, a copy or a number otherwise."""
-    if type(key) is int and type(x) is Array:
+    if type(x) is Array:
         value = x.value
-        if type(value) is np.ndarray and value.ndim == 1:
+        if type(value) is np.ndarray and _is_element(key, value.ndim):
             element = x.trace.element
             if element is not None:
                 return element(x, value, key)
@@ -182,24 +169,47 @@ def getitem(x: Array, key: Any) -> Any:
     return look_up(root, extended(x, path, step, x.shape)[0] if path else (step,))
 
 
+def _is_element(key: Any, ndim: int) -> bool:
+    """True for the commonest indices of one element."""
+    if type(key) is int:
+        return ndim == 1
+    return type(key) is tuple and len(key) == 2 == ndim and type(key[0]) is int and type(key[1]) is int
+
+
 def setitem(x: Array, key: Any, value: Any) -> None:
     """``x[key] = value``."""
-    if type(key) is int and type(x) is Array:
+    if type(x) is Array:
         put_element = x.trace.put_element
-        if put_element is not None and put_element(x, key, value):
+        if put_element is not None and _is_element(key, x.value.ndim) and put_element(x, key, value):
             return
     found = plain_key(key, x.ndim)
     if found.is_batched:
         _scatter_into(x, found, value)
         return
-    step = ("getitem", found.key)
-    root, path = root_of(x)
-    if isinstance(x, View):
-        x.forget()
-        path, _ = extended(x, path, step, x.shape)
-    else:
-        path = (step,)
+    root, path = _way_into(x, found)
     write(root, path, value)
+
+
+def additem(x: Array, key: Any, value: Any) -> None:
+    """``np.add.at(x, key, value)``: as `setitem`, but added, as often as a position occurs."""
+    found = plain_key(key, x.ndim)
+    if found.is_batched:
+        raise BatchError(
+            "np.add.at was given indices that differ along the vmapped axis.",
+            "Loop over the batch in Python, or add up with np.where and np.sum.",
+        )
+    root, path = _way_into(x, found)
+    write(root, path, value, add=True)
+
+
+def _way_into(x: Array, found: Key) -> tuple[Array, Path]:
+    """Root and path of a part of `x` that is about to be written; a view lets go of its value."""
+    root, path = root_of(x)
+    step = ("getitem", found.key)
+    if not isinstance(x, View):
+        return root, (step,)
+    x.forget()
+    return root, extended(x, path, step, x.shape)[0]
 
 
 def _gathered(x: Array, found: Key) -> Any:

@@ -16,15 +16,10 @@ import numpy as np
 from wengert.errors import LostDerivativeError
 from wengert.primitives.indexing import assign
 from wengert.tape.array import CONSTANTS, Array, Path, concrete
-from wengert.tape.reading import look_up
+from wengert.tape.reading import look_up, root_of
 from wengert.tape.stacking import stack
 
 _PARTS = frozenset({"real", "imag"})
-
-
-def root_of(x: Any) -> tuple[Array, Path]:
-    """The Array that owns the memory of `x`, and the path from it to `x`."""
-    return (x, ()) if type(x) is Array else (x.root, x.path)
 
 
 def write(root: Array, path: Path, value: Any, *, add: bool = False) -> None:

@@ -1,0 +1,633 @@
+"""TensorFlow's form: `GradientTape`, `Variable`, `constant`.
+
+A tape here is a `Recorder` of `tape/ambient.py` with a life: it is active between ``with`` and the end of
+the block, knows what it watches, and is released when its gradient is taken. The one difficulty is
+`Variable`: an Array whose value changes, so that every reading is a snapshot, by the one node.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from wengert import tree
+from wengert.errors import (
+    ArgumentError,
+    MutationError,
+    RecordingError,
+    ShapeError,
+    SourceTypeError,
+    TapeReleasedError,
+)
+from wengert.primitives.family import Like, fit, like_of
+from wengert.tape.ambient import (
+    AMBIENT,
+    NOBODY,
+    Node,
+    Recorder,
+    active,
+    pull,
+    reachable,
+    set_active,
+)
+from wengert.tape.array import CONSTANTS, Array, concrete
+from wengert.tape.stacking import stack
+from wengert.transforms.forward import checked_seed
+from wengert.transforms.vmap import vmap
+
+
+class UnconnectedGradients(enum.Enum):
+    """What `GradientTape.gradient` gives for a source that the target does not depend on."""
+
+    NONE = "none"
+    ZERO = "zero"
+
+
+def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Array:
+    """A number or array whose derivative a `GradientTape` gives once it is watched.
+
+    Parameters
+    ----------
+    value : array_like
+        Copied.
+    dtype : dtype, optional
+        NumPy's choice by default: Python floats are float64, where TensorFlow has float32.
+    shape : int or tuple of int, optional
+        A single number is repeated, anything else is reshaped.
+    name : str, optional
+        Accepted for TensorFlow's sake.
+
+    Returns
+    -------
+    Array
+        Behaves as an ndarray.
+
+    Examples
+    --------
+    >>> x = wg.constant(3.0)
+    >>> with wg.GradientTape(persistent=True) as t:
+    ...     t.watch(x)
+    ...     y = x * x
+    ...     z = y * y
+    >>> t.gradient(z, x)
+    Array(108., float64)
+    >>> t.gradient(y, x)
+    Array(6., float64)
+    """
+    made = new_value(value, dtype)
+    if shape is not None:
+        made = np.full(shape, made) if made.size == 1 else made.reshape(shape)
+    return Array(made, AMBIENT)
+
+
+def new_value(value: Any, dtype: Any = None) -> np.ndarray:
+    """A plain array of our own with a given value."""
+    if isinstance(value, Array):
+        value = value.current()
+        if value.trace is not AMBIENT and value.trace is not CONSTANTS:
+            raise SourceTypeError(
+                f"an Array of shape {value.shape} that a transform traces was to become a new Array "
+                "of wg.constant, wg.Variable or wg.array, which would lose its derivative.",
+                "Use it as it is; for the value alone, pass wg.stop_gradient(x).",
+            )
+        value = concrete(value)
+    made = np.array(value, dtype=dtype)
+    if made.dtype == object:
+        stacked = stack(made)
+        made = np.array(concrete(stacked), dtype=dtype) if isinstance(stacked, Array) else made
+    if made.dtype.kind not in "fciub":
+        raise SourceTypeError(
+            f"{type(value).__name__} ({value!r:.40}) is no number or array of numbers.",
+            "Pass floats or arrays of floats.",
+        )
+    return made
+
+
+class Snapshot(Array):
+    """What ``variable.value`` gives: the Array itself, or the result of calling it."""
+
+    __slots__ = ("root",)
+    path = ()
+
+    def __init__(self, x: Array):
+        super().__init__(x.value, x.trace, x.index)
+        self.root = x
+
+    def current(self) -> Array:
+        return self.root
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
+    def __call__(self) -> Array:
+        return self.root
+
+
+class Variable(Array):
+    """A number or array that changes by assignment; every active `GradientTape` watches it by itself.
+
+    Parameters
+    ----------
+    initial_value : array_like
+        Copied.
+    trainable : bool
+        If False, a tape does not watch it unless asked to.
+    name : str, optional
+        For its owner's use.
+    dtype : dtype, optional
+        By default that of the initial value.
+
+    Examples
+    --------
+    >>> w = wg.Variable(2.0)
+    >>> with wg.GradientTape() as t:
+    ...     y = w**3
+    >>> gradient = t.gradient(y, w)
+    >>> gradient
+    Array(12., float64)
+    >>> w.assign_sub(0.1 * gradient).numpy()
+    array(0.8)
+    """
+
+    __slots__ = ("_held", "_node", "name", "trainable")
+    path = ()
+
+    def __init__(
+        self, initial_value: Any, trainable: bool = True, name: str | None = None, dtype: Any = None
+    ):
+        self._held = new_value(initial_value, dtype)
+        self._node = Node(NOBODY)
+        self.trainable, self.name = trainable, name
+
+    def current(self) -> Array:
+        if self._held.dtype.kind in "fc":
+            for recorder in active():
+                recorder.notice(self)
+        return Array(self._held, AMBIENT, self._node)
+
+    @property
+    def root(self) -> Array:
+        """What views of the variable are taken of: its value now."""
+        return self.current()
+
+    def forget(self) -> None:
+        """Refuse to be written into."""
+        raise _not_assigned()
+
+    @property
+    def value(self) -> Any:  # type: ignore[override]
+        """The value now, as an Array; ``variable.value()`` is the same."""
+        return Snapshot(self.current())
+
+    @property
+    def trace(self) -> Any:  # type: ignore[override]
+        return AMBIENT
+
+    @property
+    def index(self) -> Any:  # type: ignore[override]
+        return self._node
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._held.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._held.dtype
+
+    def read_value(self) -> Array:
+        """The value now."""
+        return self.current()
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the value as a plain array."""
+        return self._held.copy()
+
+    def assign(self, value: Any) -> Variable:
+        """Give a new value of the same shape; what was recorded keeps the old one."""
+        made = new_value(value)
+        if made.shape != self.shape:
+            raise ShapeError(
+                f"a value of shape {made.shape} was assigned to a Variable of shape {self.shape}.",
+                "Pass a value of the variable's shape.",
+            )
+        self._held = made.astype(self.dtype, casting="same_kind", copy=False)
+        return self
+
+    def assign_add(self, delta: Any) -> Variable:
+        """Add to the value."""
+        return self.assign(self._held + new_value(delta))
+
+    def assign_sub(self, delta: Any) -> Variable:
+        """Subtract from the value."""
+        return self.assign(self._held - new_value(delta))
+
+    def __repr__(self) -> str:
+        name = f", name={self.name!r}" if self.name else ""
+        return f"Variable({np.array2string(self._held, separator=', ')}, {self.dtype}{name})"
+
+    def __reduce__(self) -> Any:
+        return (Variable, (self._held, self.trainable, self.name))
+
+    def __copy__(self) -> Variable:
+        return Variable(self._held, self.trainable, self.name)
+
+    def __deepcopy__(self, memo: Any) -> Variable:
+        return self.__copy__()
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise _not_assigned()
+
+    def _in_place(self, other: Any) -> NoReturn:
+        raise _not_assigned()
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = _in_place
+    __imatmul__ = __ifloordiv__ = __imod__ = _in_place
+
+
+def _not_assigned() -> MutationError:
+    return MutationError(
+        "a Variable was changed in place, which no tape would see.",
+        "Write variable.assign(value), variable.assign_add(delta) or variable.assign_sub(delta).",
+    )
+
+
+class TapeRecorder(Recorder):
+    """The recorder of one `GradientTape`."""
+
+    __slots__ = ("is_watching", "variables")
+
+    def __init__(self, is_watching: bool):
+        super().__init__()
+        self.is_watching = is_watching
+        self.variables: dict[int, Variable] = {}
+
+    def notice(self, variable: Variable) -> None:
+        if self.is_watching and variable.trainable:
+            variable.index.watch(self)
+            self.variables[id(variable)] = variable
+
+    def end(self) -> dict[int, Variable]:
+        """Nothing will be asked any more; gives the variables that were watched."""
+        self.is_live = False
+        variables, self.variables = self.variables, {}
+        return variables
+
+
+class GradientTape:
+    """Records what is computed in its ``with`` block, to differentiate it afterwards.
+
+    Parameters
+    ----------
+    persistent : bool
+        Keep what was recorded, so that `gradient` may be called more than once.
+    watch_accessed_variables : bool
+        Watch every trainable `Variable` that is read. Everything else must be watched by `watch`.
+
+    Notes
+    -----
+    As TensorFlow's, with NumPy's dtypes. Gradients of complex values follow DESIGN: df/dx - i df/dy,
+    the conjugate of TensorFlow's.
+
+    Examples
+    --------
+    >>> w = wg.Variable(3.0)
+    >>> with wg.GradientTape() as outer:
+    ...     with wg.GradientTape() as inner:
+    ...         y = w**3
+    ...     slope = inner.gradient(y, w)
+    >>> slope == 27.0, outer.gradient(slope, w) == 18.0
+    (np.True_, np.True_)
+    """
+
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True):
+        self.persistent = persistent
+        self._watches = watch_accessed_variables
+        self._recorder = TapeRecorder(watch_accessed_variables)
+        self._variables: dict[int, Variable] = {}
+        self._is_released = False
+
+    def __enter__(self) -> GradientTape:
+        self._start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._is_recording:
+            self._stop()
+
+    def __del__(self) -> None:
+        recorder = getattr(self, "_recorder", None)
+        if recorder is not None:
+            recorder.end()
+
+    @property
+    def _is_recording(self) -> bool:
+        return self._recorder in active()
+
+    def _start(self) -> None:
+        if self._is_recording:
+            raise RecordingError(
+                "this GradientTape records already.", "Make another tape for the inner block."
+            )
+        if self._is_released:
+            self._renew()
+        set_active(active() | {self._recorder})
+
+    def _stop(self) -> None:
+        set_active(active() - {self._recorder})
+
+    def _renew(self) -> None:
+        self._recorder.end()
+        self._recorder = TapeRecorder(self._watches)
+        self._variables, self._is_released = {}, False
+
+    # ---------------------------------------------------------------------------------- recording
+
+    def watch(self, tensor: Any) -> None:
+        """Record what is computed from these Arrays: one, or a tree of them."""
+        for x in tree.leaves(tensor):
+            node = _node_of(x, "watch")
+            if x.dtype.kind not in "fc":
+                raise SourceTypeError(
+                    f"watch was given {x.dtype}, and only floating-point numbers have derivatives.",
+                    "Pass a float: wg.constant(3.0) instead of wg.constant(3).",
+                )
+            node.watch(self._recorder)
+            if isinstance(x, Variable):
+                self._recorder.variables[id(x)] = x
+
+    def watched_variables(self) -> tuple[Variable, ...]:
+        """The variables watched so far, in the order of their first use."""
+        return tuple((self._variables | self._recorder.variables).values())
+
+    @contextlib.contextmanager
+    def stop_recording(self) -> Iterator[None]:
+        """While it lasts, nothing is recorded."""
+        if not self._is_recording:
+            raise RecordingError(
+                "stop_recording was called on a GradientTape that does not record.",
+                "Call it inside the tape's with block.",
+            )
+        self._stop()
+        try:
+            yield
+        finally:
+            self._start()
+
+    def reset(self) -> None:
+        """Forget everything recorded and watched."""
+        was_recording = self._is_recording
+        if was_recording:
+            self._stop()
+        self._renew()
+        if was_recording:
+            self._start()
+
+    # ---------------------------------------------------------------------------------- gradients
+
+    def gradient(
+        self,
+        target: Any,
+        sources: Any,
+        output_gradients: Any = None,
+        unconnected_gradients: UnconnectedGradients | str = UnconnectedGradients.NONE,
+    ) -> Any:
+        """Derivative of the sum of a target's elements by each source.
+
+        Parameters
+        ----------
+        target : Array or tree of them
+            What was computed in the block; several targets are summed.
+        sources : Array, Variable or tree of them
+            What to differentiate by; may be intermediate results.
+        output_gradients : as `target`, optional
+            Weights of the target's elements (adjoints to start from); ones by default.
+        unconnected_gradients : {"none", "zero"} or UnconnectedGradients
+            What to give for a source that the target does not depend on.
+
+        Returns
+        -------
+        as `sources`
+            Gradients with the shapes and dtypes of the sources; None for an unconnected one.
+
+        Raises
+        ------
+        TapeReleasedError
+            At the second call, unless the tape is persistent.
+        """
+        fill = _fill(unconnected_gradients)
+        self._check()
+        targets, structure = tree.flatten(target)
+        given = _seeds(targets, structure, output_gradients)
+        found, structure = tree.flatten(sources)
+        nodes = [_node_of(x, "gradient") for x in found]
+        pairs = [(node, seed) for node, seed in zip(map(_target_node, targets), given, strict=True)]
+        with self._using([node for node, _ in pairs]) as reached:
+            seeds = [(node, seed) for node, seed in pairs if self._recorder in node.known]
+            adjoints = pull(self._recorder, reached, seeds, nodes)
+        wrapped = [
+            _result(adjoint, like_of(x), fill) for adjoint, x in zip(adjoints, found, strict=True)
+        ]
+        return tree.unflatten(structure, wrapped)
+
+    def jacobian(
+        self,
+        target: Any,
+        sources: Any,
+        unconnected_gradients: UnconnectedGradients | str = UnconnectedGradients.NONE,
+    ) -> Any:
+        """Derivatives of every element of a target by every element of each source.
+
+        Parameters
+        ----------
+        target : Array
+            What was computed in the block.
+        sources : Array, Variable or tree of them
+            What to differentiate by.
+        unconnected_gradients : {"none", "zero"} or UnconnectedGradients
+            What to give for a source that the target does not depend on.
+
+        Returns
+        -------
+        as `sources`
+            Arrays of shape ``target.shape + source.shape``.
+        """
+        fill = _fill(unconnected_gradients)
+        self._check()
+        found, structure = tree.flatten(sources)
+        like = like_of(target)
+        units = np.reshape(np.eye(like.size, dtype=like.dtype), (like.size, *like.shape))
+        rows = self._rows(target, found, units)
+        blocks = [
+            None if row is None else np.reshape(row, (*like.shape, *np.shape(x)))
+            for row, x in zip(rows, found, strict=True)
+        ]
+        full = [Like((*like.shape, *np.shape(x)), like_of(x).dtype) for x in found]
+        wrapped = [_result(block, shape, fill) for block, shape in zip(blocks, full, strict=True)]
+        return tree.unflatten(structure, wrapped)
+
+    def batch_jacobian(
+        self,
+        target: Any,
+        source: Any,
+        unconnected_gradients: UnconnectedGradients | str = UnconnectedGradients.NONE,
+    ) -> Any:
+        """The Jacobian of each example by itself, where no example depends on another.
+
+        Parameters
+        ----------
+        target : Array, shape (batch, ...)
+            What was computed in the block; row k depends on row k of the source only.
+        source : Array, shape (batch, ...)
+            What to differentiate by.
+        unconnected_gradients : {"none", "zero"} or UnconnectedGradients
+            What to give if the target does not depend on the source.
+
+        Returns
+        -------
+        Array
+            Of shape ``(batch, *target.shape[1:], *source.shape[1:])``.
+        """
+        fill = _fill(unconnected_gradients)
+        self._check()
+        like, given = like_of(target), like_of(source)
+        if not like.shape or not given.shape or like.shape[0] != given.shape[0]:
+            raise ShapeError(
+                f"batch_jacobian needs a target and a source with one leading axis in common, not "
+                f"{like.shape} and {given.shape}.",
+                "For all pairs of elements use jacobian.",
+            )
+        batch, inner = like.shape[0], like.shape[1:]
+        size = Like(inner, like.dtype).size
+        units = np.reshape(np.eye(size, dtype=like.dtype), (size, 1, *inner))
+        units = np.broadcast_to(units, (size, batch, *inner)).copy()
+        (rows,) = self._rows(target, [source], units)
+        full = Like((batch, *inner, *given.shape[1:]), given.dtype)
+        if rows is not None:
+            rows = np.reshape(np.moveaxis(rows, 0, 1), full.shape)
+        return _result(rows, full, fill)
+
+    def _rows(self, target: Any, sources: list[Any], units: np.ndarray) -> list[Any]:
+        """Adjoints of the sources for each of many seeds, stacked; None where unconnected."""
+        nodes = [_node_of(x, "jacobian") for x in sources]
+        likes = [like_of(x) for x in sources]
+        node = _target_node(target)
+        with self._using([node]) as reached:
+            if self._recorder not in node.known:
+                return [None] * len(nodes)
+            connected = [node in set(reached) for node in nodes]
+
+            def rows_of(seed: Any) -> list[Any]:
+                pulled = pull(self._recorder, reached, [(node, seed)], nodes)
+                return [
+                    np.zeros(like.shape, like.dtype) if adjoint is None else fit(adjoint, like)
+                    for adjoint, like in zip(pulled, likes, strict=True)
+                ]
+
+            if len(units) == 0:
+                stacked = [np.zeros((0, *like.shape), like.dtype) for like in likes]
+            else:
+                stacked = vmap(rows_of)(units)
+        return [row if is_used else None for row, is_used in zip(stacked, connected, strict=True)]
+
+    def _check(self) -> None:
+        if self._is_released:
+            raise TapeReleasedError(
+                "gradient was called a second time on a GradientTape that is not persistent: what it "
+                "recorded was released by the first call.",
+                "Make it with wg.GradientTape(persistent=True), or ask for all sources in one call.",
+            )
+
+    @contextlib.contextmanager
+    def _using(self, targets: list[Node]) -> Iterator[list[Node]]:
+        """What the targets depend on; released afterwards, unless the tape is persistent."""
+        if self._is_recording and not self.persistent:
+            self._stop()
+        reached = reachable(self._recorder, targets)
+        yield reached
+        if not self.persistent:
+            for node in reached:
+                node.release(self._recorder)
+            self._variables |= self._recorder.end()
+            self._is_released = True
+
+
+# ----------------------------------------------------------------------------- targets and sources
+
+
+def _fill(given: Any) -> bool:
+    """True if unconnected gradients are to be zeros."""
+    try:
+        return UnconnectedGradients(given) is UnconnectedGradients.ZERO
+    except ValueError:
+        raise ArgumentError(
+            f"unconnected_gradients={given!r} is neither 'none' nor 'zero'.",
+            "Pass wg.UnconnectedGradients.NONE or wg.UnconnectedGradients.ZERO.",
+        ) from None
+
+
+def _node_of(x: Any, what: str) -> Node:
+    """The node of an Array that a tape can watch, made if there is none yet."""
+    if isinstance(x, Variable):
+        return x.index  # type: ignore[no-any-return]
+    if isinstance(x, Array):
+        x = x.current()
+        if x.trace is AMBIENT:
+            if x.index is None:
+                x.index = Node(NOBODY)
+            return x.index  # type: ignore[no-any-return]
+        found = "an Array that a transform (such as wg.grad) traces"
+    else:
+        found = f"{type(x).__name__} ({x!r:.40})"
+    raise SourceTypeError(
+        f"{what} was given {found}, but a tape knows only Arrays made by wg.constant, wg.Variable or "
+        "wg.array, and what was computed from them.",
+        "Make it with wg.constant(value) and watch it; inside a transform use wg.grad.",
+    )
+
+
+def _target_node(x: Any) -> Node:
+    """The node of a target; for a number that depends on nothing, one that nobody knows."""
+    if isinstance(x, Array) and x.current().trace is AMBIENT:
+        return x.current().index or Node(NOBODY)
+    if isinstance(x, Array):
+        return _node_of(x, "gradient")
+    return Node(NOBODY)
+
+
+def _seeds(targets: list[Any], structure: Any, given: Any) -> list[Any]:
+    """One adjoint for each target."""
+    if given is None:
+        parts: list[Any] = [None] * len(targets)
+    else:
+        try:
+            parts = structure.flatten_up_to(given)
+        except ValueError as error:
+            raise ShapeError(
+                f"output_gradients has not the structure of the target ({structure}).",
+                "Pass one array (or None) for each target.",
+            ) from error
+    return [
+        _ones(like_of(x)) if part is None else checked_seed(part, like_of(x), "an output gradient")
+        for x, part in zip(targets, parts, strict=True)
+    ]
+
+
+def _ones(like: Like) -> Any:
+    return np.ones(like.shape, like.dtype) if like.shape else like.dtype.type(1)
+
+
+def _result(adjoint: Any, like: Like, fill: bool) -> Any:
+    """A gradient as the caller gets it: an Array in the shape and dtype of its source."""
+    if adjoint is None:
+        return Array(np.zeros(like.shape, like.dtype), AMBIENT) if fill else None
+    adjoint = fit(adjoint, like)
+    if isinstance(adjoint, Array):
+        return adjoint.current()
+    if type(adjoint) is np.ndarray and (adjoint.base is not None or not adjoint.flags.writeable):
+        adjoint = adjoint.copy()
+    return Array(adjoint, AMBIENT)

@@ -1,0 +1,349 @@
+"""The methods and attributes of ndarray, for `Array`.
+
+Most are NumPy's function of the same name, on its way through `__array_function__`; `x.T`, `x.flat`,
+``x.copy()`` and what changes an array in place have a few lines here. ``x.item()`` and ``x.tolist()`` of a
+traced Array give traced scalars, so that no derivative is lost; of a constant, Python's numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from wengert.errors import LostDerivativeError, UnsupportedFunctionError
+from wengert.primitives.complex import imag, real
+from wengert.primitives.shaping import full_shape, permute, reshape_to
+from wengert.tape.array import Array, concrete
+from wengert.tape.dispatch import UFUNCS, apply, array_function, array_ufunc
+from wengert.tape.reading import memory
+from wengert.tape.views import assign_whole, view
+
+# Methods that are NumPy's function of the same name, with the array as first argument.
+_FUNCTIONS = (
+    "all any argmax argmin argpartition argsort choose clip cumprod cumsum diagonal dot max mean min nonzero "
+    "prod put ravel repeat searchsorted squeeze std sum swapaxes take var"
+).split()
+
+# Methods that hand out memory, which a traced value cannot do.
+_MEMORY = "byteswap dump dumps getfield setfield tobytes tofile".split()
+
+
+def _method(name: str, function: Any) -> Any:
+    def method(self: Array, *args: Any, **kwargs: Any) -> Any:
+        return array_function(self, function, (), (self, *args), kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"As ``np.{function.__name__}``."
+    return method
+
+
+def _ufunc_method(name: str, ufunc: np.ufunc) -> Any:
+    def method(self: Array, *args: Any, **kwargs: Any) -> Any:
+        return array_ufunc(self, ufunc, "__call__", self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"As ``np.{ufunc.__name__}``; NumPy's loops over objects call it."
+    return method
+
+
+# ------------------------------------------------------------------------------------------- shapes
+
+
+def _transposed(self: Array) -> Array:
+    """The array with its axes reversed: a view."""
+    ndim = self.ndim
+    return apply(permute, (self,), {"axes": tuple(range(ndim - 1, -1, -1))}) if ndim else self
+
+
+def _matrix_transposed(self: Array) -> Array:
+    """The array with its last two axes exchanged: a view."""
+    ndim = self.ndim
+    if ndim < 2:
+        raise ValueError("matrix transpose with ndim < 2 is undefined")
+    return apply(permute, (self,), {"axes": (*range(ndim - 2), ndim - 1, ndim - 2)})
+
+
+def _reshape(self: Array, *shape: Any, order: Any = "C", copy: Any = None) -> Any:
+    """As ``np.reshape``; the new shape as one argument or several."""
+    given = shape[0] if len(shape) == 1 else shape
+    if order == "C" and copy is None:
+        return apply(reshape_to, (self,), {"shape": full_shape(given, self.size)})
+    return np.reshape(self, given, order=order, copy=copy)
+
+
+def _transpose(self: Array, *axes: Any) -> Any:
+    """As ``np.transpose``; the axes as one argument or several."""
+    return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
+
+
+def _flatten(self: Array, order: Any = "C") -> Any:
+    """A copy with one axis."""
+    return np.ravel(self, order=order).copy()
+
+
+def _resize(self: Array, *shape: Any, refcheck: bool = True) -> None:
+    """Not supported: a handle keeps its shape."""
+    raise UnsupportedFunctionError(
+        f"x.resize(…) in place is not supported for an Array of shape {self.shape}.",
+        "Write x = np.resize(x, shape).",
+    )
+
+
+def _view(self: Array, dtype: Any = None, type: Any = None) -> Any:
+    """The same memory under the same dtype; another dtype would see bytes, which have no derivative."""
+    if dtype is None or (not isinstance(dtype, builtin_type) and np.dtype(dtype) == self.dtype):
+        return self[...] if isinstance(concrete(self), np.ndarray) else self
+    raise UnsupportedFunctionError(
+        f"x.view({dtype!r}) would see the bytes of a {self.dtype} array under another dtype, and bytes have "
+        "no derivative.",
+        "Convert with x.astype(dtype); real and imaginary parts are x.real and x.imag.",
+    )
+
+
+builtin_type = type
+
+
+def _set_shape(self: Array, shape: Any) -> None:
+    raise UnsupportedFunctionError(
+        f"x.shape = {shape!r} is not supported: views of an Array know its shape.",
+        "Write x = x.reshape(shape), which makes a view.",
+    )
+
+
+# ------------------------------------------------------------------------------------------- values
+
+
+def _copy(self: Array, order: Any = "C") -> Array:
+    """A copy. Nothing is recorded, and no memory copied until one of the two is written."""
+    x = self.current()
+    return Array(x.value, x.trace, x.index)
+
+
+def _astype(
+    self: Array, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: Any = True
+) -> Any:
+    """As ``np.astype``."""
+    if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):
+        raise TypeError(
+            f"Cannot cast array data from {self.dtype!r} to {np.dtype(dtype)!r} according to the rule {casting!r}"
+        )
+    return np.astype(self, dtype, copy=copy)
+
+
+def _item(self: Array, *args: Any) -> Any:
+    """One element: of a traced Array as a traced scalar, whose derivative is kept."""
+    position = args[0] if len(args) == 1 else args
+    if not args:
+        if self.size != 1:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        position = 0
+    if not isinstance(position, tuple):
+        position = np.unravel_index(position, self.shape) if self.shape else ()
+    found = self[tuple([int(k) for k in position])]
+    return found if isinstance(found, Array) and found.trace.is_traced else concrete(found).item()
+
+
+def _tolist(self: Array) -> Any:
+    """Nested lists of elements, as ``item`` gives them."""
+    return [row.tolist() for row in _rows(self)] if self.shape else self.item()
+
+
+def _rows(self: Array) -> list[Any]:
+    return [self[k] for k in range(self.shape[0])]
+
+
+def _conjugate(self: Array, *args: Any, **kwargs: Any) -> Any:
+    """As ``np.conjugate``."""
+    return array_ufunc(self, np.conjugate, "__call__", self, *args, **kwargs)
+
+
+def _round(self: Array, decimals: Any = 0, out: Any = None) -> Any:
+    """As ``np.round``."""
+    return np.round(self, decimals) if out is None else np.round(self, decimals, out=out)
+
+
+def _compress(self: Array, condition: Any, axis: Any = None) -> Any:
+    """As ``np.compress``."""
+    return np.compress(condition, self, axis=axis)
+
+
+def _to_device(self: Array, device: Any, /, *, stream: Any = None) -> Array:
+    """The array itself: there is one device."""
+    if device != "cpu":
+        raise ValueError(f'Unsupported device: {device}. Only "cpu" is allowed.')
+    return self
+
+
+# ------------------------------------------------------------------------------------------- in place
+
+
+def _fill(self: Array, value: Any) -> None:
+    """Set all elements to one value."""
+    self[...] = value
+
+
+def _sort(self: Array, axis: Any = -1, **kwargs: Any) -> None:
+    """Sort in place."""
+    assign_whole(self, np.sort(self, axis=axis, **kwargs))
+
+
+def _partition(self: Array, kth: Any, axis: Any = -1, **kwargs: Any) -> None:
+    """Partition in place."""
+    assign_whole(self, np.partition(self, kth, axis=axis, **kwargs))
+
+
+def _set_real(self: Array, value: Any) -> None:
+    _part(self, real)[...] = value
+
+
+def _set_imag(self: Array, value: Any) -> None:
+    if self.dtype.kind != "c":
+        raise TypeError("array does not have imaginary part to set")
+    _part(self, imag)[...] = value
+
+
+def _part(self: Array, primitive: Any) -> Array:
+    return apply(primitive, (self,), {})
+
+
+def _real(self: Array) -> Array:
+    """The real part: a view."""
+    return _part(self, real) if self.dtype.kind == "c" or self.shape else self
+
+
+class Flat:
+    """``x.flat``: the elements of an Array in C order, one after the other."""
+
+    __slots__ = ("base",)
+
+    def __init__(self, base: Array):
+        self.base = base
+
+    def __len__(self) -> int:
+        return self.base.size
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[k] for k in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Any:
+        found = self.base[self._position(key)]
+        return found.copy() if isinstance(found, Array) else found
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        position = self._position(key)
+        count = np.broadcast(*position).size if position else 1
+        if np.ndim(value):
+            value = np.ravel(value)
+            if value.size == 0:
+                raise ValueError("Error setting single item of array.")
+            value = np.reshape(value[np.arange(count) % value.size], np.broadcast(*position).shape)
+        self.base[position] = value
+
+    def _position(self, key: Any) -> tuple[Any, ...]:
+        shape = self.base.shape
+        if type(key) is int and shape:
+            if not -self.base.size <= key < self.base.size:
+                raise IndexError(f"index {key} is out of bounds for size {self.base.size}")
+            parts = np.unravel_index(key % self.base.size, shape)
+            return tuple([int(part) for part in parts])
+        chosen = np.arange(self.base.size)[key]
+        return tuple(np.unravel_index(chosen, shape)) if shape else (chosen[..., None] * 0 == 0,)[:0]
+
+    def copy(self) -> Any:
+        """The elements as an array of one axis."""
+        return self.base.flatten()
+
+    __array__ = None
+
+
+def _set_flat(self: Array, value: Any) -> None:
+    Flat(self)[:] = value
+
+
+# ------------------------------------------------------------------------------------------- memory
+
+
+def _memory_method(name: str) -> Any:
+    def method(self: Array, *args: Any, **kwargs: Any) -> Any:
+        if self.trace.is_traced:
+            raise _no_memory(self, f"x.{name}()")
+        return getattr(np.asarray(concrete(self)), name)(*args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Of a constant as ``ndarray.{name}``; a traced Array has no bytes of its own."
+    return method
+
+
+def _memory_attribute(name: str) -> property:
+    def get(self: Array) -> Any:
+        if self.trace.is_traced:
+            raise _no_memory(self, f"x.{name}")
+        return getattr(np.asarray(concrete(self)), name)
+
+    return property(get, doc=f"Of a constant as ``ndarray.{name}``.")
+
+
+def _no_memory(x: Array, what: str) -> LostDerivativeError:
+    return LostDerivativeError(
+        f"{what} was asked of a traced Array of shape {x.shape} ({x.dtype}): its bytes have no derivative.",
+        "For the value alone, use wg.stop_gradient(x).",
+    )
+
+
+def _setflags(self: Array, write: Any = None, align: Any = None, uic: Any = None) -> None:
+    """Has no effect: an Array can always be written, and its aliases see it."""
+
+
+# ------------------------------------------------------------------------------------------- attaching
+
+_OWN: dict[str, Any] = {
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "flatten": _flatten,
+    "resize": _resize,
+    "view": _view,
+    "copy": _copy,
+    "astype": _astype,
+    "item": _item,
+    "tolist": _tolist,
+    "conj": _conjugate,
+    "conjugate": _conjugate,
+    "round": _round,
+    "compress": _compress,
+    "to_device": _to_device,
+    "fill": _fill,
+    "sort": _sort,
+    "partition": _partition,
+    "setflags": _setflags,
+    "memory": memory,
+    "T": property(_transposed),
+    "mT": property(_matrix_transposed),
+    "real": property(_real, _set_real),
+    "imag": property(lambda self: _part(self, imag), _set_imag, doc="The imaginary part: a view."),
+    "flat": property(Flat, _set_flat, doc="The elements in C order."),
+    "ctypes": _memory_attribute("ctypes"),
+    "data": _memory_attribute("data"),
+    "strides": property(lambda self: getattr(memory(self), "strides", ()), doc="Steps in memory, in bytes."),
+}
+
+
+def attach() -> None:
+    """Give Array the methods and attributes of an ndarray."""
+    for name in _FUNCTIONS:
+        setattr(Array, name, _method(name, getattr(np, name)))
+    for name in _MEMORY:
+        setattr(Array, name, _memory_method(name))
+    for name, member in _OWN.items():
+        if callable(member):
+            member.__name__ = name
+        setattr(Array, name, member)
+    for ufunc in UFUNCS:
+        name = ufunc.__name__
+        if name not in vars(Array) and any("O" in loop for loop in ufunc.types):
+            setattr(Array, name, _ufunc_method(name, ufunc))
+
+
+attach()
+__all__ = ["Flat", "attach", "view"]
