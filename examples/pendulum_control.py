@@ -30,9 +30,9 @@ def cost(torques):
     return 100 * (angles[-1] - math.pi) ** 2 + 10 * speed**2 + 1e-3 * np.sum(np.tanh(torques) ** 2)
 
 
-start = 0.1 * np.sin(np.linspace(0, 8, steps))
+start = 0.5 * np.sin(np.linspace(0, 8, steps))
 plan = minimize(
-    wg.value_and_grad(cost), start, jac=True, method="L-BFGS-B", options={"maxiter": 500}
+    wg.value_and_grad(cost), start, jac=True, method="L-BFGS-B", options={"maxiter": 400}
 )
 angles, speed = swing(plan.x)
 

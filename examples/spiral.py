@@ -43,7 +43,7 @@ p = {
     "b2": np.zeros(CLASSES),
 }
 loss_and_gradient = wg.value_and_grad(loss)
-for _ in range(1000):
+for _ in range(3000):
     value, gradient = loss_and_gradient(p, X, label)
     p = {name: p[name] - STEP * gradient[name] for name in p}
 

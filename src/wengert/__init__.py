@@ -2,6 +2,33 @@
 
 from wengert import debug, errors, math, numpy
 from wengert.check import check_grads
+from wengert.frontends.backward import array, enable_grad, no_grad
+from wengert.frontends.gradient_tape import GradientTape, UnconnectedGradients
+from wengert.frontends.nodes import CompNode, ConstantNode, Tape
+from wengert.frontends.operations import (
+    Absolute,
+    Add,
+    Cos,
+    Divide,
+    Exp,
+    Invert,
+    Log,
+    MatMul,
+    Maximum,
+    Mean,
+    Minimum,
+    Multiply,
+    Power,
+    ReLU,
+    Sigmoid,
+    Sin,
+    Sqrt,
+    Square,
+    Subtract,
+    Sum,
+    Tanh,
+)
+from wengert.frontends.variables import Variable, constant
 from wengert.intercept import adapt
 from wengert.tape.seams import intercept
 from wengert.transforms.control import checkpoint, stop_gradient
@@ -9,15 +36,46 @@ from wengert.transforms.forward import jvp
 from wengert.transforms.grad import elementwise_grad, grad, value_and_grad
 from wengert.transforms.jacobian import hessian, hvp, jacobian
 from wengert.transforms.primitive import primitive
+from wengert.transforms.trace import trace
 from wengert.transforms.vjp import linearize, vjp
 from wengert.transforms.vmap import vmap
 
 __all__ = [
+    "Absolute",
+    "Add",
+    "CompNode",
+    "ConstantNode",
+    "Cos",
+    "Divide",
+    "Exp",
+    "GradientTape",
+    "Invert",
+    "Log",
+    "MatMul",
+    "Maximum",
+    "Mean",
+    "Minimum",
+    "Multiply",
+    "Power",
+    "ReLU",
+    "Sigmoid",
+    "Sin",
+    "Sqrt",
+    "Square",
+    "Subtract",
+    "Sum",
+    "Tanh",
+    "Tape",
+    "UnconnectedGradients",
+    "Variable",
     "adapt",
+    "array",
     "check_grads",
     "checkpoint",
+    "constant",
     "debug",
     "elementwise_grad",
+    "enable_grad",
     "errors",
     "grad",
     "hessian",
@@ -27,9 +85,11 @@ __all__ = [
     "jvp",
     "linearize",
     "math",
+    "no_grad",
     "numpy",
     "primitive",
     "stop_gradient",
+    "trace",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -32,7 +32,41 @@ def check_grads(
     eps: float | None = None,
     seed: int = 0,
 ) -> None:
-    """Compare derivatives of a function with finite differences."""
+    """Compare the derivatives of a function with finite differences.
+
+    Parameters
+    ----------
+    f : callable
+        Plain NumPy code; returns floating arrays or a tree of them.
+    args : sequence
+        Its arguments; those of floating dtype are differentiated by.
+    order : int
+        Check derivatives up to this order; each order is checked by differences of the one before.
+    modes : sequence of {"fwd", "rev"}
+        Check `jvp`, `grad` or both, and for higher orders all their combinations.
+    argnums : sequence of int, optional
+        Differentiate by these arguments only.
+    rtol, atol : float, optional
+        Tolerances; by default chosen by the dtype of the arguments (1e-6 for float64).
+    eps : float, optional
+        Step of the central differences, which are extrapolated once (L. F. Richardson, 1911); by default
+        the fifth root of the machine epsilon.
+    seed : int
+        Of the random directions and weights along which derivatives are compared.
+
+    Raises
+    ------
+    GradientCheckError
+        If they disagree; it names the mode, the order, and the argument and index furthest off.
+
+    Examples
+    --------
+    >>> wg.check_grads(lambda x, y: np.sin(x) * y, (np.array([0.1, 0.2]), 3.0))
+    >>> wg.check_grads(lambda x: x * wg.stop_gradient(x), (1.0,))
+    Traceback (most recent call last):
+        ...
+    wengert.errors.GradientCheckError: <lambda>: the derivative of order 1 in mode 'fwd' disagrees ...
+    """
     unknown = [mode for mode in modes if mode not in ("fwd", "rev")]
     if unknown:
         raise ValueError(f"modes must be 'fwd' or 'rev', not {unknown}")

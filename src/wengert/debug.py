@@ -14,6 +14,7 @@ from wengert.primitives.family import like_of
 from wengert.tape.array import Array, concrete
 from wengert.tape.columns import Columns, Constant
 from wengert.tape.seams import tracing
+from wengert.tape.structural import backward_masked
 from wengert.tape.sweep import backward
 from wengert.tape.tape import Tape
 from wengert.transforms.arguments import Call, check_sources, target_leaf
@@ -36,7 +37,9 @@ class Origin:
     position : tuple of int
         Index of the first such element in the value or adjoint.
     operands : tuple
-        Values of the operands at the entry; for the backward direction the adjoint comes first.
+        Values of the operands at the entry.
+    adjoint : object
+        For the backward direction the adjoint of the entry's result; otherwise None.
     line : Line or None
         The user's line that recorded the entry.
     """
@@ -47,17 +50,20 @@ class Origin:
     index: int
     position: tuple[int, ...]
     operands: tuple[Any, ...]
+    adjoint: Any
     line: Line | None
 
     def __str__(self) -> str:
-        what = "value" if self.direction == "forward" else "adjoint of its operand"
-        given = ", ".join(_short(x) for x in self.operands)
+        entry = f"entry #{self.index}, {self.primitive}({', '.join(map(_short, self.operands))})"
         at = f" at index {self.position}" if self.position else ""
-        lines = [
-            f"{self.direction}: the first {self.kind} is in the {what} of entry #{self.index}, "
-            f"{self.primitive}({given}){at}."
-        ]
-        return "\n".join(lines + ([f"  {self.line}"] if self.line else []))
+        if self.direction == "forward":
+            fact = f"forward: the first {self.kind} is the value of {entry}{at}."
+        else:
+            fact = (
+                f"backward: the first {self.kind} is what {entry}, passes to the adjoint of its "
+                f"operand{at}; its own adjoint is {_short(self.adjoint)}."
+            )
+        return f"{fact}\n  {self.line}" if self.line else fact
 
 
 def nan_origin(f: Callable[..., Any], *args: Any, infinities: bool = True) -> Origin | None:
@@ -81,7 +87,7 @@ def nan_origin(f: Callable[..., Any], *args: Any, infinities: bool = True) -> Or
     Examples
     --------
     >>> print(wg.debug.nan_origin(lambda x: np.sqrt(x) ** 2, 0.0))
-    backward: the first nan is in the adjoint of its operand of entry #1, sqrt(0.0, 0.0)...
+    backward: the first nan is what entry #1, sqrt(0.), passes to the adjoint of its operand; its own...
     """
     positions = tuple(k for k, arg in enumerate(args) if _is_floating(arg))
     call = Call(f, args, {}, positions, None)
@@ -95,9 +101,10 @@ def nan_origin(f: Callable[..., Any], *args: Any, infinities: bool = True) -> Or
             outputs = [x.index for x in leaves if isinstance(x, Array) and x.trace is tape]
         finally:
             entries = tape.end()
-        return _forward_origin(entries, columns, infinities) or _backward_origin(
-            entries, columns, outputs, infinities
-        )
+        origin = _forward_origin(entries, columns, infinities)
+        if origin is None and not _is_fine(entries, columns, outputs, infinities):
+            origin = _backward_origin(entries, columns, outputs, infinities)
+        return origin
 
 
 def _forward_origin(entries: list[Any], columns: Columns, infinities: bool) -> Origin | None:
@@ -105,49 +112,61 @@ def _forward_origin(entries: list[Any], columns: Columns, infinities: bool) -> O
         kind, position = _fault(columns.values[index], infinities)
         if kind and entry is not None:
             operands = tuple(_operand(x, columns) for x in columns.operands[index])
-            return _origin("forward", kind, entry, index, position, operands, columns)
+            return _origin("forward", kind, entry, index, position, operands, None, columns)
     return None
+
+
+def _seeds(entries: list[Any], columns: Columns, outputs: list[int]) -> list[Any]:
+    adjoints: list[Any] = [None] * len(entries)
+    for index in outputs:
+        like = like_of(columns.values[index])
+        seed = np.ones(like.shape, like.dtype) if like.shape else like.dtype.type(1)
+        adjoints[index] = seed if adjoints[index] is None else adjoints[index] + seed
+    return adjoints
+
+
+def _is_fine(entries: list[Any], columns: Columns, outputs: list[int], infinities: bool) -> bool:
+    """True if the gradient, with structural zeros respected, has no fault."""
+    adjoints = _seeds(entries, columns, outputs)
+    backward_masked(entries, adjoints, sorted(set(outputs)))
+    inputs = [k for k, entry in enumerate(entries) if entry is None]
+    return not any(_fault(adjoints[k], infinities)[0] for k in inputs)
 
 
 def _backward_origin(
     entries: list[Any], columns: Columns, outputs: list[int], infinities: bool
 ) -> Origin | None:
     """Sweep one entry at a time, and look at every contribution."""
-    adjoints: list[Any] = [None] * len(entries)
-    for index in outputs:
-        like = like_of(columns.values[index])
-        seed = np.ones(like.shape, like.dtype) if like.shape else like.dtype.type(1)
-        adjoints[index] = seed if adjoints[index] is None else adjoints[index] + seed
+    adjoints = _seeds(entries, columns, outputs)
     for index in range(len(entries) - 1, -1, -1):
         adjoint, entry = adjoints[index], entries[index]
         if adjoint is None or entry is None:
             continue
-        # A tape of this entry alone: what comes before it is input to it.
-        alone = [None] * index + [entry]
-        before = adjoints[:index]
-        adjoints[: index + 1] = _swept(alone, [*before, adjoint])
-        for parent in entry[1]:
-            if parent < 0:
-                continue
+        parents = [parent for parent in entry[1] if parent >= 0]
+        sound = {parent: not _fault(adjoints[parent], infinities)[0] for parent in parents}
+        backward(entries, adjoints, only=index)
+        for parent in parents:
             kind, position = _fault(adjoints[parent], infinities)
-            if kind and not _fault(before[parent], infinities)[0]:
+            if kind and sound[parent]:
                 given = tuple(_operand(x, columns) for x in columns.operands[index])
-                operands = (concrete(adjoint), *given)
-                return _origin("backward", kind, entry, index, position, operands, columns)
+                at = (index, position, given, concrete(adjoint), columns)
+                return _origin("backward", kind, entry, *at)
     return None
 
 
-def _swept(entries: list[Any], adjoints: list[Any]) -> list[Any]:
-    backward(entries, adjoints)
-    return adjoints
-
-
 def _origin(
-    direction: str, kind: str, entry: Any, index: int, position: Any, operands: Any, columns: Columns
+    direction: str,
+    kind: str,
+    entry: Any,
+    index: int,
+    position: Any,
+    operands: Any,
+    adjoint: Any,
+    columns: Columns,
 ) -> Origin:
     place = columns.places[index]
     line = place.line if place is not None else None
-    return Origin(direction, kind, entry[0].name, index, position, operands, line)
+    return Origin(direction, kind, entry[0].name, index, position, operands, adjoint, line)
 
 
 def _operand(x: Any, columns: Columns) -> Any:

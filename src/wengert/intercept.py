@@ -16,6 +16,7 @@ import numpy as plain_numpy
 import scipy.special as plain_special
 
 from wengert import math, numpy
+from wengert.errors import is_user_file
 from wengert.scipy import special
 from wengert.tape.seams import mirror, mirror_of
 
@@ -85,7 +86,7 @@ class _Adapter:
             return MethodType(self.adapted(value.__func__), value.__self__)
         if isinstance(value, functools.partial):
             return functools.partial(self.adapted(value.func), *value.args, **value.keywords)
-        if not isinstance(value, FunctionType) or value.__module__.startswith("wengert"):
+        if not isinstance(value, FunctionType) or _is_ours(value):
             return value
         if id(value) not in self.copies:
             self._copy(value)
@@ -101,6 +102,10 @@ class _Adapter:
         for cell, original in zip(cells, f.__closure__ or (), strict=True):
             cell.cell_contents = self.adapted(original.cell_contents)
         functools.update_wrapper(copy, f)
+
+
+def _is_ours(f: FunctionType) -> bool:
+    return f.__module__.startswith("wengert") and not is_user_file(f.__code__.co_filename)
 
 
 class _Globals(dict[str, Any]):

@@ -99,7 +99,7 @@ def more_math(p: Any) -> Any:
         + math.atan2(p[0], p[1])
         + math.erf(p[0])
         + math.lgamma(p[1])
-        + math.floor(p[2]) * p[0]
+        + math.floor(p[2] + 0.5) * p[0]
         + math.fabs(p[0])
         + math.sqrt(p[1])
     )
@@ -301,6 +301,6 @@ def test_constants_inside_a_trace_go_to_c_code() -> None:
     def f(v: Any) -> Any:
         grid = np.zeros(4)
         grid[1] = 2.0
-        return v * np.interp(1.5, np.asarray(grid), grid) + float(grid[1]) * v + ChainMap({0: v})[0]
+        return v * np.interp(0.5, np.linspace(0.0, 3.0, 4), grid) + float(grid[1]) * v + ChainMap({0: v})[0]
 
     assert np.isfinite(wg.grad(f)(1.0))

@@ -1,8 +1,8 @@
 """PyTorch's form: `array(..., requires_grad=True)`, `y.backward()`, `x.grad`, `no_grad`.
 
-All of it is one recorder of `tape/ambient.py`, which is always active but for `no_grad`. The attributes
-are attached to `Array` here, for Arrays of every kind: on those that a transform traces they are errors
-that say what to use instead.
+All of it is one recorder of `tape/ambient.py`, which is always active but for `no_grad`. The
+attributes are attached to `Array` here, for Arrays of every kind: on those that a transform
+traces they are errors that say what to use instead.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wengert.errors import (
     ShapeError,
     SourceTypeError,
 )
-from wengert.frontends.gradient_tape import new_value
+from wengert.frontends.variables import new_value
 from wengert.primitives.family import fit, like_of
 from wengert.tape.ambient import (
     AMBIENT,
@@ -39,7 +39,7 @@ from wengert.tape.stacking import stack
 from wengert.transforms.forward import checked_seed
 
 
-def array(object: Any, dtype: Any = None, *, requires_grad: bool = False) -> Array:  # noqa: A002
+def array(object: Any, dtype: Any = None, *, requires_grad: bool = False) -> Array:
     """An Array that, with `requires_grad`, collects gradients in ``x.grad``.
 
     Parameters
@@ -77,11 +77,11 @@ def array(object: Any, dtype: Any = None, *, requires_grad: bool = False) -> Arr
     return _requires_grad(made) if requires_grad else made
 
 
-# ----------------------------------------------------------------------------------------- recording
+# ---------------------------------------------------------------------------------------- recording
 
 
 class _GradMode(contextlib.ContextDecorator):
-    """Switches recording for `backward` in the current context; a context manager and a decorator."""
+    """Switches recording for `backward` in the current context."""
 
     is_recorded = True
 
@@ -163,8 +163,8 @@ def backward(
     target, node = _known(self, "backward()")
     if node is None or BY_BACKWARD not in node.known:
         raise DisconnectedError(
-            f"backward was called on an Array of shape {target.shape} that depends on no Array with "
-            "requires_grad=True.",
+            f"backward was called on an Array of shape {target.shape} that depends on no Array "
+            "with requires_grad=True.",
             "Make its sources with wg.array(value, requires_grad=True), outside wg.no_grad().",
         )
     seed = _seed(target, gradient)
@@ -208,7 +208,7 @@ def _accumulate(node: Node, adjoint: Any) -> None:
     node.grad = adjoint.current() if node.grad is None else node.grad + adjoint
 
 
-# ---------------------------------------------------------------------------------------- attributes
+# --------------------------------------------------------------------------------------- attributes
 
 
 def _known(x: Array, what: str) -> tuple[Array, Node | None]:
@@ -219,7 +219,8 @@ def _known(x: Array, what: str) -> tuple[Array, Node | None]:
     if x.trace is CONSTANTS:
         return x, None
     raise BackwardError(
-        f"{what} was asked of an Array of shape {x.shape} that a transform (such as wg.grad) traces.",
+        f"{what} was asked of an Array of shape {x.shape} that a transform (such as wg.grad) "
+        "traces.",
         "Inside a transform return the value and let the transform differentiate it; for values "
         "alone use wg.stop_gradient(x).",
     )
@@ -235,7 +236,8 @@ def _requires_grad(self: Array, requires_grad: bool = True) -> Array:
     if not requires_grad:
         if node is not None and not node.is_leaf and BY_BACKWARD in node.recorded:
             raise BackwardError(
-                "requires_grad can be switched off only on a leaf: this Array was computed from others.",
+                "requires_grad can be switched off only on a leaf: this Array was computed from "
+                "others.",
                 "Use y.detach().",
             )
         if node is not None:
@@ -328,8 +330,8 @@ def _numpy(self: Array) -> np.ndarray:
     x, node = _known(self, "numpy()")
     if _is_recorded(node) and BY_BACKWARD in active():
         raise LostDerivativeError(
-            f"numpy() was called on an Array of shape {x.shape} that requires a gradient, which would "
-            "lose its derivative.",
+            f"numpy() was called on an Array of shape {x.shape} that requires a gradient, which "
+            "would lose its derivative.",
             "Write x.detach().numpy() for the value alone.",
         )
     return np.array(concrete(x))
@@ -345,7 +347,8 @@ def _item(self: Array, *index: Any) -> Any:
 
 def _lost_item(self: Array, *index: Any) -> Any:
     raise LostDerivativeError(
-        f"item() was called on a traced Array of shape {self.shape}, which would lose its derivative.",
+        f"item() was called on a traced Array of shape {self.shape}, which would lose its "
+        "derivative.",
         "Use the Array as it is; for the value alone use wg.stop_gradient(x).",
     )
 

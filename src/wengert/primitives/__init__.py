@@ -1,0 +1,1 @@
+"""The calculus: every operation with its rules, one topic a file; `registry.py` lists the topics."""

@@ -55,24 +55,29 @@ def _writable_diagonal(x: Any, offset: int, axis1: int, axis2: int) -> Any:
 
 def assign(x: Any, path: Any, value: Any, *, add: bool = False) -> None:
     """Write into the ndarray `x` itself, at the end of a path."""
-    last = ("getitem", ...)
-    if path and path[-1][0] == "getitem":
-        *path, last = path
+    kind, key = path[-1] if path else _EVERYTHING
+    way = path[:-1]
+    if kind != "getitem":
+        way, key = path, ...
     view = x
-    for position, step in enumerate(path):
+    for position, step in enumerate(way):
         part = step_into(view, step)
         if step[0] == "reshape" and not _is_view(part, view):
             # `x` lies in memory otherwise than where the path was made: write into the copy, and that back
-            assign(part, (*path[position + 1 :], last), value, add=add)
+            assign(part, (*way[position + 1 :], ("getitem", key)), value, add=add)
             view[...] = np.reshape(part, view.shape)
             return
         view = part
     if not add:
-        view[last[1]] = value
-    elif is_fancy(last[1]):
-        np.add.at(view, last[1], value)
+        view[key] = value
+    elif type(key) in _SIMPLE or not is_fancy(key):
+        view[key] += value
     else:
-        view[last[1]] += value
+        np.add.at(view, key, value)
+
+
+_EVERYTHING = ("getitem", ...)
+_SIMPLE = frozenset({int, slice})
 
 
 def _is_view(part: Any, whole: Any) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from wengert.primitives.family import derived
 from wengert.primitives.reductions import operand
 from wengert.primitives.samples import call, complex_normal, normal, unit
+from wengert.primitives.taking import pick
 
 _nodes = np.array([-2.0, -0.7, 0.1, 1.3])
 
@@ -61,9 +62,10 @@ def _between_nodes(x: Any, xp: Any, fp: Any) -> Any:
     before = np.searchsorted(xp, x, side="right") - 1
     before = np.minimum(np.maximum(before, 0), xp.shape[0] - 2)
     slopes = (fp[1:] - fp[:-1]) / (xp[1:] - xp[:-1])
-    values = np.take(slopes, before) * (x - np.take(xp, before)) + np.take(fp, before)
+    slope = pick(slopes, (before,))
+    values = slope * (x - pick(xp, (before,))) + pick(fp, (before,))
     # The last value itself, which slope and difference may miss by a rounding error
-    at_end = np.take(slopes, before) * (x - np.take(xp, before + 1)) + np.take(fp, before + 1)
+    at_end = slope * (x - pick(xp, (before + 1,))) + pick(fp, (before + 1,))
     return np.where(x == xp[-1], at_end, values)
 
 
@@ -74,6 +76,6 @@ def _periodic(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:
     period = np.abs(period)
     x, xp = np.mod(x, period), np.mod(xp, period)
     order = np.argsort(xp)
-    xp, fp = np.take(xp, order), np.take(fp, order)
+    xp, fp = pick(xp, (order,)), pick(fp, (order,))
     xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
     return x, xp, np.concatenate([fp[-1:], fp, fp[:1]])

@@ -134,16 +134,27 @@ def _by_position(array: Any, axis: int, width: tuple[int, int], mode: str, is_od
     size = array.shape[axis]
     if size == 0:
         raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
-    positions = np.arange(size)
-    padded = np.take(array, np.pad(positions, width, mode=mode), axis=axis)
-    if not is_odd:
-        return padded
-    # Odd reflection about an edge: twice the edge minus the even one, over and over. NumPy does so to the positions
-    # a = 0, 1, … as well, and to a constant: the result is first + slope, sampled at unit vectors.
-    weights = np.stack(
-        [np.pad(row, width, mode=mode, reflect_type="odd") for row in np.eye(size, dtype=array.dtype)], axis=1
-    )
-    return np.moveaxis(np.tensordot(weights, array, axes=(1, axis)), 0, axis)
+    if is_odd and size > 1:
+        return _reflected(array, axis, width, is_edge_twice=mode == "symmetric")
+    positions = np.pad(np.arange(size), width, mode=mode)
+    return np.take(array, positions, axis=axis)
+
+
+def _reflected(array: Any, axis: int, width: tuple[int, int], is_edge_twice: bool) -> Any:
+    """Reflected about the edges as points are, twice the edge minus the element, as often as it takes."""
+    period = array.shape[axis] - (not is_edge_twice)
+    left, right = width
+    while left or right:
+        size = array.shape[axis]
+        reach = (size - (not is_edge_twice)) // period * period  # whole periods only
+        skip = 0 if is_edge_twice else 1
+        before, after = min(reach, left), min(reach, right)
+        first, last = _slab(array, axis, 0, 1), _slab(array, axis, size - 1, size)
+        head = np.flip(_slab(array, axis, skip, skip + before), axis)
+        tail = np.flip(_slab(array, axis, size - skip - after, size - skip), axis)
+        array = np.concatenate((2 * first - head, array, 2 * last - tail), axis=axis)
+        left, right = left - before, right - after
+    return array
 
 
 def _ramped(array: Any, axis: int, width: tuple[int, int], ends: tuple[Any, Any]) -> Any:

@@ -246,7 +246,7 @@ def polyfit(
     table = table / scale
     c, residuals, rank, s = np.linalg.lstsq(table, target, rcond)
     c = np.transpose(np.transpose(c) / scale)
-    if rank != order and not full:
+    if not full and isinstance(rank, np.integer) and rank != order:  # under vmap no one number
         warnings.warn("Polyfit may be poorly conditioned", np.exceptions.RankWarning, stacklevel=4)
     if full:
         return c, residuals, rank, s, rcond

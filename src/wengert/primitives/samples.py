@@ -43,7 +43,7 @@ class Sample:
 
     def __str__(self) -> str:
         parts = [_describe(arg) for arg in self.recipes]
-        return ", ".join(parts + [f"{k}={v}" for k, v in self.kwargs.items()])
+        return ", ".join(parts + [f"{k}={_describe(v)}" for k, v in self.kwargs.items()])
 
 
 def call(*args: Any, max_order: int = 2, **kwargs: Any) -> Sample:
@@ -124,10 +124,13 @@ def _is_drawn(arg: Any) -> bool:
 
 
 def _describe(arg: Any) -> str:
+    """What a test's name says of an argument: the same in every process."""
     if isinstance(arg, Draw):
         return f"{arg.label}{list(arg.shape)}"
-    if isinstance(arg, list | tuple) and _is_drawn(arg):
+    if isinstance(arg, list):
         return "[" + ", ".join(_describe(part) for part in arg) + "]"
+    if isinstance(arg, tuple):
+        return "(" + ", ".join(_describe(part) for part in arg) + ")"
     if isinstance(arg, np.ndarray):
         return f"{arg.dtype}{list(arg.shape)}"
-    return repr(arg)
+    return str(arg.__name__) if hasattr(arg, "__name__") else repr(arg)

@@ -86,7 +86,7 @@ def _flattened(a: Any, axis: Any) -> tuple[Any, int]:
     return (np.ravel(a), 0) if axis is None else (a, normalized_axis(axis, a.ndim))
 
 
-@derived(np.argsort, samples=[call(distinct(3, 4), 0), call(distinct(3, 4), axis=None)])
+@derived(np.argsort, samples=[call(distinct(3, 4), 0, max_order=0), call(distinct(3, 4), axis=None, max_order=0)])
 def argsort(
     a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
 ) -> Any:
@@ -96,7 +96,10 @@ def argsort(
     return argsort_along(a, axis=axis, kind=kind, stable=stable)
 
 
-@derived(np.argpartition, samples=[call(distinct(3, 4), 2), call(distinct(3, 4), [1, 5], None)])
+@derived(
+    np.argpartition,
+    samples=[call(distinct(3, 4), 2, max_order=0), call(distinct(3, 4), [1, 5], None, max_order=0)],
+)
 def argpartition(
     a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None
 ) -> Any:
@@ -209,24 +212,42 @@ def isin(
 
 # ----------------------------------------------------------------------------- searches and counts
 
-lexsort = locally_constant(
-    lambda keys, *, axis=-1: np.lexsort(keys, axis),
+
+def _lexsort_batched(
+    primitive: Any, values: Any, batched: Any, size: int, *, axis: int
+) -> Any:
+    return primitive(np.moveaxis(values[0], 0, 1), axis=axis + 1)
+
+
+sort_by_keys = locally_constant(
+    lambda keys, *, axis: np.lexsort(keys, axis),
     ("keys",),
     name="lexsort",
-    samples=[call(distinct(2, 4))],
+    batch=_lexsort_batched,
+    samples=[call(distinct(2, 4), axis=0), call(distinct(2, 4, 3), axis=1)],
 )
 
 
-@derived(np.lexsort, samples=[call([distinct(4), normal(4)], max_order=0)])
-def lexsort_front(keys: Any, axis: int = -1) -> Any:
+@derived(np.lexsort, samples=[call((distinct(4), normal(4)), max_order=0)])
+def lexsort(keys: Any, axis: int = -1) -> Any:
     """Positions in the order of several keys, the last first."""
-    return lexsort(np.stack(list(keys)) if isinstance(keys, list | tuple) else keys, axis=axis)
+    keys = np.stack(list(keys)) if isinstance(keys, list | tuple) else keys
+    return sort_by_keys(keys, axis=normalized_axis(axis, keys.ndim - 1))
+
+
+def _search_batched(primitive: Any, values: Any, batched: Any, size: int, *, side: str) -> Any:
+    a, v = values
+    if not batched[0]:
+        return primitive(a, v, side=side)
+    parts = [primitive(a[k], v[k] if batched[1] else v, side=side) for k in range(size)]
+    return np.stack(parts)
 
 
 search = locally_constant(
     lambda a, v, *, side: np.searchsorted(a, v, side),
     ("a", "v"),
     name="searchsorted",
+    batch=_search_batched,
     samples=[call(np.array([0.0, 1.0]), normal(3), side="left")],
 )
 

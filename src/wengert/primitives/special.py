@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from wengert.errors import UnsupportedFunctionError
 from wengert.primitives.arithmetic import divided, horner, inverse, weakly, without_zero
 from wengert.primitives.exponential import LOG2, LOG10
 from wengert.primitives.family import derived, elementwise, locally_constant
@@ -40,6 +41,18 @@ def same_dtype(value: Any, x: Any) -> Any:
     if not hasattr(x, "dtype") or value.dtype == x.dtype:
         return value
     return value.astype(x.dtype)
+
+
+def no_derivative(what: str) -> Any:
+    """The rule of an operand whose derivative is not known: an error, if it is asked for."""
+
+    def rule(**parameters: Any) -> Any:
+        raise UnsupportedFunctionError(
+            f"there is no rule for the derivative with respect to {what}.",
+            "Pass it as a constant: a plain number, or wg.stop_gradient(x).",
+        )
+
+    return rule
 
 
 # ----------------------------------------------------------------------------------- error functions
@@ -180,7 +193,7 @@ loggamma = elementwise(special.loggamma, d=lambda x: special.psi(x), formula="ps
 rgamma   = elementwise(special.rgamma,   d=_rgamma_x, formula="-out*psi(x)", kinks={0.0: 1.0, -1.0: -1.0, -2.0: 2.0}, samples=_right)
 psi      = elementwise(special.psi,      d=_trigamma, operands=("x",), formula="polygamma(1, x)", lower="digamma", samples=_right)
 gammasgn = locally_constant(special.gammasgn, samples=[call(normal(3), max_order=0)])
-polygamma_of = elementwise(lambda n, x: special.polygamma(n, x), name="polygamma", operands=("n", "x"), d=(None, _polygamma_x),
+polygamma_of = elementwise(lambda n, x: special.polygamma(n, x), name="polygamma", operands=("n", "x"), d=(no_derivative("the order of polygamma"), _polygamma_x),
                            formula=("", "polygamma(n + 1, x)"), samples=[call(1, positive(3, 4)), call(np.array([0, 2]), positive(2))])
 # fmt: on
 
@@ -196,7 +209,7 @@ zeta_of = elementwise(
     lambda x, q: special.zeta(x, q),
     name="zeta",
     operands=("x", "q"),
-    d=(None, lambda x, q: -x * zeta_of(x + 1, q)),
+    d=(no_derivative("the exponent of zeta"), lambda x, q: -x * zeta_of(x + 1, q)),
     formula=("", "-x*zeta(x + 1, q)"),
     samples=[call(2.5, positive(3, 4))],
 )
@@ -245,6 +258,8 @@ def _psi(x: Any) -> Any:
 
 def _ratio(x1: Any, x2: Any) -> Any:
     """``x1/x2``, 0 where x1 is 0: 0*log(x2) is 0 for every x2, at 0 too."""
+    if isinstance(x1, int | float):  # stays weak
+        return divided(x1, x2) if x1 != 0 else 0
     is_zero = x1 == 0
     return np.where(is_zero, 0, x1) / np.where(is_zero, 1, x2)
 
@@ -319,9 +334,9 @@ boxcox1p = elementwise(special.boxcox1p, d=(lambda x1, x2: np.power(1 + x1, x2 -
                        formula=("(1 + x1)**(x2 - 1)", "log1p(x1)**2*(exprel(x2*log1p(x1)) - (exprel(x2*log1p(x1)) - 1)/(x2*log1p(x1)))"),
                        samples=_transformed)
 inv_boxcox   = elementwise(special.inv_boxcox,   d=(lambda x2, out: np.power(out, 1 - x2), lambda x2, out: _inverse_lambda(out, np.log(out), x2)),
-                           operands=("x1", "x2"), formula=("out**(1 - x2)", ""), samples=[call(positive(3, 4), positive(4)), call(positive(3), 0.5)])
+                           operands=("x1", "x2"), formula=("out**(1 - x2)", "out*(x1/(1 + x1*x2) - log(out))/x2"), samples=[call(positive(3, 4), positive(4)), call(positive(3), 0.5)])
 inv_boxcox1p = elementwise(special.inv_boxcox1p, d=(lambda x2, out: np.power(1 + out, 1 - x2), lambda x2, out: _inverse_lambda(1 + out, np.log1p(out), x2)),
-                           formula=("(1 + out)**(1 - x2)", ""), samples=[call(positive(3, 4), positive(4)), call(positive(3), 0.5)])
+                           formula=("(1 + out)**(1 - x2)", "(1 + out)*(x1/(1 + x1*x2) - log1p(out))/x2"), samples=[call(positive(3, 4), positive(4)), call(positive(3), 0.5)])
 powm1        = elementwise(special.powm1, d=(lambda x1, x2: x2 * np.power(x1, x2 - 1), lambda x1, out: (out + 1) * weakly(np.log, x1)),
                            formula=("x2*x1**(x2 - 1)", "(out + 1)*log(x1)"), samples=_two)
 wrightomega  = elementwise(special.wrightomega, d=lambda out: out / (1 + out), formula="out/(1 + out)",

@@ -1,0 +1,1 @@
+"""Mirrors of SciPy modules, for what the NumPy protocols cannot see."""

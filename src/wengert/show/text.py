@@ -1,7 +1,8 @@
 """Tapes as text: the article's log, forwards with values, then backwards with gradients.
 
-Both the article's tape of nodes and `wg.trace` come here as `Step`s. The one difficulty is length: a
-stretch of steps that repeats (a loop of the user's) is shown once, with the number of times.
+Both the article's tape of nodes and `wg.trace` come here as `Step`s. The one difficulty is
+length: a stretch of steps that repeats (a loop of the user's) is shown once, with the number of
+times.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from wengert.transforms.trace import Entry, Trace
 
 _LONGEST = 200  # steps of a stretch that is looked for
 _FEWEST = 4  # times a stretch must repeat to be folded
+_TIMES = "\N{MULTIPLICATION SIGN}"
 _SHOWN = 6  # elements of an array that are shown one by one
 
 
@@ -119,7 +121,8 @@ def _backward(
 def _folded(stretch: Stretch, number: str) -> Iterator[tuple[str, str]]:
     if stretch.times > 1:
         what = "line" if stretch.length == 1 else f"{stretch.length} lines"
-        yield f"... the {what} above × {stretch.times}, to {number.strip().rstrip(':')}", ""
+        where = number.strip().rstrip(":")
+        yield f"... the {what} above {_TIMES} {stretch.times}, to {where}", ""
 
 
 def _aligned(pairs: Iterator[tuple[str, str]]) -> list[str]:
@@ -184,7 +187,7 @@ def _step(entry: Entry) -> Step:
     ]
     operands += [f"{name}={_static(given)}" for name, given in entry.parameters.items()]
     place = entry.place
-    key = (entry.primitive.name, None if place is None else (place.code, place.instruction))
+    key = (entry.primitive.name, None if place is None else (place.code, place.number))
     return Step(entry.name, entry.primitive.name, tuple(operands), value, gradient, key)
 
 

@@ -1,10 +1,11 @@
 """`Ambient`: recording outside any transform, for TensorFlow's and PyTorch's forms.
 
-Here no list holds the entries: a handle's index is a `Node` that refers to the nodes of its operands, so
-that a forward pass which nobody differentiates is freed with its last handle. A `Recorder` is somebody
-who may ask for derivatives; a node is made only if an active recorder knows one of the operands. For a
-sweep the nodes that a target depends on are laid out as the entries that `sweep.py` reads. The one
-difficulty is higher derivatives: what a node saved is raw, and gets its handle back when a sweep is recorded.
+Here no list holds the entries: a handle's index is a `Node` that refers to the nodes of its
+operands, so that a forward pass which nobody differentiates is freed with its last handle. A
+`Recorder` is somebody who may ask for derivatives; a node is made only if an active recorder
+knows one of the operands. For a sweep the nodes that a target depends on are laid out as the
+entries that `sweep.py` reads. The one difficulty is higher derivatives: what a node saved is raw,
+and gets its handle back when a sweep is recorded.
 """
 
 from __future__ import annotations
@@ -50,9 +51,7 @@ Recorders = frozenset[Recorder]
 NOBODY: Recorders = frozenset()
 BY_BACKWARD = Recorder()  # all of PyTorch's form: what has `requires_grad`
 
-_active: ContextVar[Recorders] = ContextVar(
-    "wengert_recorders", default=frozenset({BY_BACKWARD})
-)
+_active: ContextVar[Recorders] = ContextVar("wengert_recorders", default=frozenset({BY_BACKWARD}))
 _serials = itertools.count()
 
 
@@ -212,7 +211,7 @@ class Ambient(Trace):
         )
 
     def constant(self, value: Any) -> Any:
-        """What nobody asks a derivative of: floating numbers and arrays as Arrays, all else as is."""
+        """What nobody asks a derivative of: floats and arrays of them as Arrays, all else as is."""
         if isinstance(value, tuple):
             return rebuild(value, [self.constant(part) for part in value])
         if isinstance(value, float | complex) or getattr(value, "dtype", _OBJECT).kind in "fc":
@@ -253,8 +252,8 @@ def _check_leaf(node: Node | None) -> None:
     """Refuse to change a parameter while PyTorch's form records."""
     if node is not None and node.is_leaf and BY_BACKWARD in node.known & _active.get():
         raise MutationError(
-            "an Array made with requires_grad=True was changed in place while operations are recorded: "
-            "it would no longer be the Array whose gradient is asked for.",
+            "an Array made with requires_grad=True was changed in place while operations are "
+            "recorded: it would no longer be the Array whose gradient is asked for.",
             "Change it under with wg.no_grad():, or write x = x + step to make a new Array.",
         )
 
@@ -282,11 +281,11 @@ def _part(node: Node, likes: Any, position: int) -> Node:
     return entry(PART, (node,), (), likes, {"position": position}, node.recorded)
 
 
-# ------------------------------------------------------------------------------------------ sweeping
+# ----------------------------------------------------------------------------------------- sweeping
 
 
 def reachable(recorder: Recorder, targets: Iterable[Node]) -> list[Node]:
-    """The nodes that targets depend on, as far as a recorder knows them, in the order of recording."""
+    """The nodes that targets depend on and a recorder knows, in the order of recording."""
     found: dict[Node, None] = {}
     waiting = [node for node in targets if recorder in node.known]
     while waiting:
@@ -389,7 +388,7 @@ class _Layout:
             return
         self.entries.append(None)
         self.kept[node] = index + 1
-        # Everything downstream refers to a sum of the node and an input, which both get its adjoint.
+        # All that follows refers to a sum of the node and an input: both get its adjoint.
         self._append(node, (ADD, (index, index + 1), (None, None, None), None, NOTHING))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from wengert.errors import LostDerivativeError, PicklingError, UnsupportedFunctionError, user_frame
 from wengert.primitives.family import Primitive
+from wengert.primitives.indexing import read as READ
 
 Step = tuple[str, Any]
 Path = tuple[Step, ...]
@@ -48,6 +49,10 @@ class Trace:
     ) -> Any:
         """Apply a primitive; at least one operand belongs to this trace."""
         raise NotImplementedError
+
+    def read(self, x: Array, path: Path) -> Any:
+        """The part of `x` at `path`."""
+        return self.record(READ, (x,), {"path": path})
 
     def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
         """Assign to (or add to) the part of `root` at `path`, moving the handle."""

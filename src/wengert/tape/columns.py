@@ -1,8 +1,9 @@
 """What a tape keeps when it is looked at: values, operands, parameters, places, decisions.
 
-The sweep does not read these; a tape without them is as small as its gradient allows. The one difficulty
-is the name of a result: it is the variable that the user's statement stores it in, found from the position
-of the running instruction, in the source if there is one and in the bytecode otherwise.
+The sweep does not read these; a tape without them is as small as its gradient allows. The one
+difficulty is the name of a result: it is the variable that the user's statement stores it in,
+found from the position of the running instruction, in the source if there is one and in the
+bytecode otherwise.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def place(frame: FrameType | None = None) -> Place | None:
     return None if found is None else Place(found.f_code, found.f_lasti, found.f_lineno)
 
 
-# ---------------------------------------------------------------------------------------------- names
+# -------------------------------------------------------------------------------------------- names
 
 
 @functools.lru_cache(maxsize=4096)
@@ -168,7 +169,7 @@ def _matched(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.
         if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts):
             for part, expression in zip(target.elts, value.elts, strict=True):
                 yield from _matched(part, expression)
-    else:
+    elif not isinstance(target, ast.Subscript) or isinstance(target.slice, ast.Constant):
         yield target, value
 
 

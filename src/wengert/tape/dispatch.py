@@ -162,12 +162,32 @@ def array_function(self: Array, function: Any, types: Any, args: Any, kwargs: An
     """NEP 18."""
     handler = REGISTRY.by_function.get(function)
     if handler is None:
-        raise _unsupported(f"{_module(function)}.{function.__name__}")
+        if any(x.trace.is_traced for x in _arrays((args, kwargs))):
+            raise _unsupported(f"{_module(function)}.{function.__name__}")
+        args, kwargs = _unwrapped(args), _unwrapped(kwargs)
+        return constant(function(*args, **kwargs))  # of constants NumPy computes everything
     if "out" in kwargs:
         out = kwargs.pop("out")
         if out is not None:
             return _deliver(call(handler, *args, **kwargs), out if isinstance(out, tuple) else (out,))
     return call(handler, *args, **kwargs)
+
+
+def _arrays(value: Any) -> list[Array]:
+    """The Arrays anywhere in the arguments of a NumPy function."""
+    if isinstance(value, Array):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [x for part in value for x in _arrays(part)] if isinstance(value, list | tuple) else []
+
+
+def _unwrapped(value: Any) -> Any:
+    if isinstance(value, Array):
+        return value.value
+    if isinstance(value, dict):
+        return {key: _unwrapped(part) for key, part in value.items()}
+    return type(value)(map(_unwrapped, value)) if type(value) in (list, tuple) else value
 
 
 def call(handler: Primitive | Derived, *args: Any, **kwargs: Any) -> Any:
@@ -215,6 +235,8 @@ def _module(function: Any) -> str:
 
 def _binary(ufunc: np.ufunc, operate: Any) -> tuple[Any, Any]:
     primitive = UFUNCS[ufunc]
+    if primitive.family == "locally constant":  # floor_divide, masks: there is nothing to record
+        return _comparison(ufunc), _reflected(ufunc)
 
     def forward(self: Array, other: Any) -> Any:
         if type(self) is Array:
@@ -271,6 +293,25 @@ def _comparison(ufunc: np.ufunc) -> Any:
     return method
 
 
+def _reflected(ufunc: np.ufunc) -> Any:
+    primitive = UFUNCS[ufunc]
+
+    def method(self: Array, other: Any) -> Any:
+        if _defers(other):
+            return NotImplemented
+        return apply(primitive, (lift(other), self), NOTHING)
+
+    return method
+
+
+def _divmod(self: Array, other: Any) -> Any:
+    return NotImplemented if _defers(other) else np.divmod(self, other)
+
+
+def _reflected_divmod(self: Array, other: Any) -> Any:
+    return NotImplemented if _defers(other) else np.divmod(other, self)
+
+
 def _unary(ufunc: np.ufunc) -> Any:
     primitive = UFUNCS[ufunc]
 
@@ -302,7 +343,9 @@ _BINARY = {
     "matmul": (np.matmul, operator.matmul),
     "floordiv": (np.floor_divide, operator.floordiv),
     "mod": (np.remainder, operator.mod),
-    "divmod": (np.divmod, divmod),
+    "and": (np.bitwise_and, operator.and_),
+    "or": (np.bitwise_or, operator.or_),
+    "xor": (np.bitwise_xor, operator.xor),
 }
 _COMPARISONS = {
     "lt": np.less,
@@ -326,11 +369,12 @@ def _attach() -> None:
         forward, reflected = _binary(ufunc, operate)
         setattr(Array, f"__{name}__", forward)
         setattr(Array, f"__r{name}__", reflected)
-        if name != "divmod":
-            setattr(Array, f"__i{name}__", _in_place(operate))
+        setattr(Array, f"__i{name}__", _in_place(operate))
+    Array.__divmod__, Array.__rdivmod__ = _divmod, _reflected_divmod  # type: ignore[attr-defined]
     for name, ufunc in _COMPARISONS.items():
         setattr(Array, f"__{name}__", _comparison(ufunc))
-    for name, ufunc in {"neg": np.negative, "pos": np.positive, "abs": np.absolute}.items():
+    unary = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
+    for name, ufunc in unary.items():
         setattr(Array, f"__{name}__", _unary(ufunc))
 
 

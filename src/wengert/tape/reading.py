@@ -63,7 +63,7 @@ def look_up(root: Array, path: Path) -> Any:
             stop = start + 1
             while stop < end and (path[stop][0] not in _STEPS or path[stop][0] in _WHOLE):
                 stop += 1
-            part = part.trace.record(read, (part,), {"path": path[start:stop]})
+            part = part.trace.read(part, path[start:stop])
             start = stop
     if isinstance(part, Array) and part is not root:
         _settle(part, root)

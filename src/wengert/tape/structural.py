@@ -1,55 +1,124 @@
 """Structural zeros: masks that travel with adjoints and tangents.
 
-A mask is True where a value is *not* structurally zero; None stands for True everywhere. Elementwise
-rules pass masks on as they are; for the others a rule is asked about its structure by running it on
-random positive numbers under the mask: what comes out exactly zero does not depend on anything live.
-Selecting primitives (`maximum`, `where`) are asked with their real operands, others with random ones, so that a zero
-that happens to stand in the data (a genuine 0 * inf) is not mistaken for structure.
+A mask is True where a value is *not* structurally zero; None stands for True everywhere. Elementwise rules
+pass masks on as they are. Any other rule is asked about its structure by running it on random positive
+numbers under the mask: what comes out exactly zero depends on nothing live. Selecting primitives (`maximum`,
+`where`) are asked with their real operands, others with random ones, so that a zero that happens to stand in
+the data (a genuine 0 * inf) is not mistaken for structure. The one difficulty is nesting: a mask belongs to
+no derivative, but under vmap it differs along the batch, so masks are plain arrays or Arrays of vmap only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from wengert.primitives.family import Elementwise, Linear, Primitive, fit, fit_tangent, like_of, unbroadcast
+from wengert.primitives.indexing import assign
+from wengert.primitives.indexing import read as READ
+from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
-from wengert.tape.array import concrete
+from wengert.tape.array import Array, concrete
 
 Mask = Any
 
+_careful: ContextVar[bool] = ContextVar("wengert_careful", default=False)
+_sweeps: ContextVar[int] = ContextVar("wengert_sweeps", default=0)
+
+
+@contextmanager
+def careful() -> Iterator[None]:
+    """While it lasts, every sweep of this context carries masks from the start.
+
+    An inner derivative that is recorded by an outer one has structural zeros too. They are plain zeros to
+    the outer sweep unless the inner one selected them away, which it does under masks only. So an
+    outer derivative that comes out NaN is taken again, carefully.
+    """
+    token = _careful.set(True)
+    try:
+        yield
+    finally:
+        _careful.reset(token)
+
+
+def is_careful() -> bool:
+    """True while an outer derivative is taken again."""
+    return _careful.get()
+
+
+def count_sweep() -> None:
+    """Note that a derivative was taken, for those that record it."""
+    _sweeps.set(_sweeps.get() + 1)
+
+
+def sweeps() -> int:
+    """How many derivatives were taken in this context: more than before, if a function took one."""
+    return _sweeps.get()
+
 
 class Masked:
-    """An adjoint or tangent with its mask."""
+    """An adjoint or tangent with its mask; `is_owned` if its buffers are nobody else's."""
 
-    __slots__ = ("mask", "value")
+    __slots__ = ("is_owned", "mask", "value")
 
-    def __init__(self, value: Any, mask: Mask):
-        self.value, self.mask = value, mask
+    def __init__(self, value: Any, mask: Mask, is_owned: bool = False):
+        self.value = value
+        self.mask = mask
+        self.is_owned = is_owned
 
     @property
     def clean(self) -> Any:
         """The value, with exact zeros where it is structurally zero."""
-        return self.value if self.mask is None else np.where(self.mask, self.value, 0)
+        if isinstance(self.value, tuple):
+            return tuple([_kept(m, v) for m, v in zip(self.mask, self.value, strict=True)])
+        return _kept(self.mask, self.value)
+
+    @property
+    def is_plain(self) -> bool:
+        """True if neither value nor mask belongs to an outer level."""
+        return type(self.value) is np.ndarray and (self.mask is None or type(self.mask) is np.ndarray)
+
+
+def _kept(mask: Mask, value: Any) -> Any:
+    return value if mask is None else np.where(mask, value, 0)
+
+
+def _both(mask: Mask, other: Mask) -> Mask:
+    if mask is None or other is None:
+        return other if mask is None else mask
+    return np.logical_and(mask, other)
+
+
+def _any(mask: Mask, other: Mask) -> Mask:
+    return None if mask is None or other is None else np.logical_or(mask, other)
+
+
+def _still(x: Any) -> Any:
+    """A value without derivatives: of the outer levels, only the batches of vmap stay."""
+    if not isinstance(x, Array):
+        return x
+    x = x.current()
+    value = _still(x.value)
+    return Array(value, x.trace) if x.trace.hidden else value
 
 
 def has_nan(value: Any) -> bool:
     """True if a number or array holds NaN; one pass over memory."""
-    if type(value) is np.float64 or type(value) is float:
-        return bool(value != value)
     value = concrete(value)
     if value is None:
         return False
     array = np.asarray(value)
     if array.dtype.kind not in "fc":
         return False
-    if array.size < 64:
-        return bool(np.isnan(array).any())
-    with np.errstate(all="ignore"):  # a product with itself is NaN if anything is; inf stays inf
+    with np.errstate(all="ignore"):
+        if array.ndim == 0 or array.size < 64:
+            return bool(np.isnan(array).any())
         total = np.vdot(array, array) if array.flags.c_contiguous else array.sum()
-    return bool(np.isnan(total)) and bool(np.isnan(array).any())
+        return bool(np.isnan(total)) and bool(np.isnan(array).any())
 
 
 # ------------------------------------------------------------------------------------------ backward
@@ -72,6 +141,8 @@ def backward_masked(entries: Sequence[Any], adjoints: list[Any], seeds: Sequence
         if primitive is PART:
             _gather(adjoints, adjoint, parents[0], likes, parameters["position"])
             continue
+        if adjoint.is_plain and _moved_in_place(adjoints, adjoint, entry):
+            continue
         parts = _pull(primitive, adjoint, parents, saved, likes, parameters)
         for parent, part in zip(parents, parts, strict=True):
             if part is not None:
@@ -81,21 +152,19 @@ def backward_masked(entries: Sequence[Any], adjoints: list[Any], seeds: Sequence
 def _gather(adjoints: list[Any], adjoint: Masked, parent: int, likes: Any, position: int) -> None:
     held = adjoints[parent]
     if held is None:
-        zeros = tuple(np.zeros(like.shape, like.dtype) for like in likes)
-        masks = tuple(np.zeros(like.shape, bool) for like in likes)
-        held = Masked(zeros, masks)
+        zeros = tuple([np.zeros(like.shape, like.dtype) for like in likes])
+        held = Masked(zeros, tuple([np.zeros(like.shape, bool) for like in likes]))
     mask = np.ones(likes[position].shape, bool) if adjoint.mask is None else adjoint.mask
     values, masks = list(held.value), list(held.mask)
-    values[position] = values[position] + adjoint.value
-    masks[position] = masks[position] | mask
+    values[position] = values[position] + adjoint.clean
+    masks[position] = np.logical_or(masks[position], mask)
     adjoints[parent] = Masked(tuple(values), tuple(masks))
 
 
 def _plus(held: Masked | None, part: Masked) -> Masked:
     if held is None:
         return part
-    mask = None if held.mask is None or part.mask is None else held.mask | part.mask
-    return Masked(held.clean + part.clean, mask)
+    return Masked(held.clean + part.clean, _any(held.mask, part.mask))
 
 
 def _pull(
@@ -103,24 +172,28 @@ def _pull(
 ) -> list[Masked | None]:
     if isinstance(primitive, Elementwise):
         return _pull_elementwise(primitive, adjoint, parents, saved, likes, parameters)
-    clean = adjoint.clean
-    if isinstance(adjoint.value, tuple):
-        clean = tuple(np.where(m, v, 0) for m, v in zip(adjoint.mask, adjoint.value, strict=True))
-    parts = primitive.pull(clean, parents, saved, likes, parameters)
-    probe = _probe(adjoint)
-    try:
-        with np.errstate(all="ignore"):
-            live = primitive.pull(probe, parents, _probed(primitive, saved), likes, parameters)
-    except (ArithmeticError, ValueError, np.linalg.LinAlgError):  # no structure to be found this way
-        live = [None] * len(parts)
-    result: list[Masked | None] = []
-    for part, found in zip(parts, live, strict=True):
-        if part is None:
-            result.append(None)
-            continue
-        mask = None if found is None or has_nan(found) else concrete(found) != 0
-        result.append(Masked(part, mask))
-    return result
+    parts = primitive.pull(adjoint.clean, parents, saved, likes, parameters)
+    found: Sequence[Any] = [None] * len(parts)
+    if adjoint.mask is not None or not _is_product(primitive):
+        try:
+            with np.errstate(all="ignore"):
+                probes = _probe(adjoint)
+                found = primitive.pull(probes, parents, _probed(primitive, saved), likes, parameters)
+        except Exception:  # noqa: S110 (a rule that fails on random numbers shows no structure)
+            pass
+    return [
+        None if part is None else Masked(part, _mask_of(live))
+        for part, live in zip(parts, found, strict=True)
+    ]
+
+
+def _is_product(primitive: Primitive) -> bool:
+    return isinstance(primitive, Linear) and primitive.each and not primitive.selects
+
+
+def _mask_of(found: Any) -> Mask:
+    """Where a rule, run on random numbers, gave anything; everywhere if it cannot be said."""
+    return None if found is None or has_nan(found) else _still(found) != 0
 
 
 def _pull_elementwise(
@@ -134,46 +207,93 @@ def _pull_elementwise(
             continue
         partial = primitive.partial(position, saved, parameters, tie)
         part = adjoint.value * partial
-        mask = adjoint.mask
-        if primitive.selects:
-            taken = np.broadcast_to(concrete(partial) != 0, np.shape(concrete(part)))
-            mask = taken if mask is None else mask & taken
-        if mask is not None:
-            part = np.where(mask, part, 0)
+        mask = _both(adjoint.mask, _still(partial) != 0 if primitive.selects else None)
         like = likes[position] if likes is not None else None
+        part = _kept(mask, part)
         if like is not None:
-            shape = np.shape(concrete(part))
+            shape = like_of(part).shape
             if mask is not None and shape != like.shape:
-                counts = unbroadcast(mask.astype(float), shape, like.shape)
-                mask = np.asarray(counts) != 0
+                live = np.broadcast_to(np.where(mask, 1.0, 0.0), shape)
+                mask = unbroadcast(live, shape, like.shape) != 0
             part = fit(part, like, primitive)
         result.append(Masked(part, mask))
     return result
 
 
 def _probe(adjoint: Masked) -> Any:
+    """Random numbers in place of an adjoint or tangent, zero where it is structurally zero."""
     if isinstance(adjoint.value, tuple):
-        return tuple(
-            np.where(m, _random(like_of(v)), 0)
-            for m, v in zip(adjoint.mask, adjoint.value, strict=True)
-        )
-    random = _random(like_of(adjoint.value))
-    return random if adjoint.mask is None else np.where(adjoint.mask, random, 0)
+        pairs = zip(adjoint.mask, adjoint.value, strict=True)
+        return tuple([_kept(mask, _random(like_of(value))) for mask, value in pairs])
+    return _kept(adjoint.mask, _random(like_of(adjoint.value)))
 
 
 def _probed(primitive: Primitive, saved: Sequence[Any]) -> Sequence[Any]:
-    """The values a rule reads, replaced by random ones unless they select."""
+    """The values that a rule reads: random ones in place of numbers, unless the primitive selects."""
     if primitive.selects or (isinstance(primitive, Linear) and not primitive.each):
-        return tuple(concrete(v) for v in saved)
-    return tuple(
-        None if v is None else _random(like_of(v)) if like_of(v).dtype.kind in "fc" else concrete(v)
-        for v in saved
-    )
+        return tuple([_still(v) for v in saved])
+    return tuple([_randomized(v) for v in saved])
+
+
+def _randomized(value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        parts = [_randomized(part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    like = like_of(value)
+    return _random(like) if like.dtype.kind in "fc" else _still(value)
 
 
 def _random(like: Any) -> Any:
     numbers = np.random.default_rng(like.size).uniform(0.5, 1.5, like.shape)
     return np.asarray(numbers, dtype=like.dtype if like.dtype.kind in "fc" else float)
+
+
+# ------------------------------------------------------------------- reading and writing in place
+
+
+def _moved_in_place(adjoints: list[Any], adjoint: Masked, entry: Any) -> bool:
+    """Pull through a read or a write in buffers of our own, so that loops over elements stay linear."""
+    primitive, parents, saved, likes, parameters = entry
+    if primitive is READ:
+        held = adjoints[parents[0]]
+        if held is None:
+            zeros = np.zeros(likes[0].shape, likes[0].dtype)
+            held = Masked(zeros, np.zeros(zeros.shape, bool), is_owned=True)
+        elif not held.is_plain:
+            return False
+        adjoints[parents[0]] = held = _owned(held)
+        assign(held.value, parameters["path"], adjoint.clean, add=True)
+        if held.mask is not None:
+            live = True if adjoint.mask is None else adjoint.mask
+            assign(held.mask, parameters["path"], live, add=True)
+        return True
+    if primitive is not WRITE:
+        return False
+    root, value = parents
+    if value >= 0:
+        pair = (-1, value)
+        part = primitive.pull(adjoint.clean, pair, saved, likes, parameters)[1]
+        live = np.ones(adjoint.value.shape, bool) if adjoint.mask is None else adjoint.mask
+        mask = primitive.pull(live, pair, saved, likes, parameters)[1] != 0
+        part = part.copy() if type(part) is np.ndarray else part  # a view of what is cleared next
+        adjoints[value] = _plus(adjoints[value], Masked(part, mask))
+    if root >= 0:
+        if not parameters["add"]:
+            adjoint = _owned(adjoint, with_mask=True)
+            assign(adjoint.value, parameters["path"], 0)
+            assign(adjoint.mask, parameters["path"], False)
+        adjoints[root] = _plus(adjoints[root], adjoint)
+    return True
+
+
+def _owned(held: Masked, with_mask: bool = False) -> Masked:
+    """The same, clean, in buffers that can be written."""
+    mask = np.ones(held.value.shape, bool) if held.mask is None and with_mask else held.mask
+    if held.is_owned:
+        return held if mask is held.mask else Masked(held.value, mask, is_owned=True)
+    return Masked(np.array(held.clean), None if mask is None else np.array(mask), is_owned=True)
 
 
 # ------------------------------------------------------------------------------------------- forward
@@ -189,25 +309,25 @@ def push_masked(
     pushed = primitive.push(clean, values, out, parameters)
     if pushed is None:
         return None
-    probes = [None if t is None else _probe(t) for t in tangents]
-    probed = [concrete(v) for v in values]
+    found = None
     try:
         with np.errstate(all="ignore"):
-            if not (primitive.selects or (isinstance(primitive, Linear) and not primitive.each)):
-                probed = list(_probed(primitive, values))
-                found = primitive.push(probes, probed, primitive(*probed, **parameters), parameters)
-            else:
-                found = primitive.push(probes, probed, concrete(out), parameters)
-    except (ArithmeticError, ValueError, np.linalg.LinAlgError):
-        found = None
+            probes = [None if t is None else _probe(t) for t in tangents]
+            probed = _probed(primitive, values)
+            is_real = primitive.selects or (isinstance(primitive, Linear) and not primitive.each)
+            probed_out = _still_parts(out) if is_real else primitive(*probed, **parameters)
+            found = primitive.push(probes, probed, probed_out, parameters)
+    except Exception:  # noqa: S110 (as in _pull)
+        pass
     if primitive.outputs > 1:
         founds = found or (None,) * len(pushed)
-        return tuple(None if p is None else _masked(p, f) for p, f in zip(pushed, founds, strict=True))
-    return _masked(pushed, found)
+        pairs = zip(pushed, founds, strict=True)
+        return tuple([None if p is None else Masked(p, _mask_of(f)) for p, f in pairs])
+    return Masked(pushed, _mask_of(found))
 
 
-def _masked(value: Any, found: Any) -> Masked:
-    return Masked(value, None if found is None or has_nan(found) else concrete(found) != 0)
+def _still_parts(out: Any) -> Any:
+    return tuple([_still(part) for part in out]) if isinstance(out, tuple) else _still(out)
 
 
 def _push_elementwise(
@@ -220,12 +340,8 @@ def _push_elementwise(
         if tangent is None or primitive.rules[position] is None:
             continue
         partial = primitive.partial(position, (*values, out), parameters, tie)
-        part, own = tangent.value * partial, tangent.mask
-        if primitive.selects:
-            taken = concrete(partial) != 0
-            own = taken if own is None else own & taken
-        if own is not None:
-            part = np.where(own, part, 0)
-        mask = None if own is None or mask is None else mask | own
+        own = _both(tangent.mask, _still(partial) != 0 if primitive.selects else None)
+        part = _kept(own, tangent.value * partial)
+        mask = _any(mask, own)
         total = part if total is None else total + part
     return None if total is None else Masked(fit_tangent(total, out), mask)

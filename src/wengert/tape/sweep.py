@@ -41,13 +41,15 @@ class Parts:
         )
 
 
-def backward(entries: Sequence[Any], adjoints: list[Any], keep: bool = False) -> None:
+def backward(
+    entries: Sequence[Any], adjoints: list[Any], keep: bool = False, only: int | None = None
+) -> None:
     """Sweep from the last entry to the first, adding into `adjoints` (one per entry, or None).
 
     With `keep`, adjoints of intermediate entries stay, for those who look at them; otherwise only those
-    of inputs do.
+    of inputs do. With `only`, one entry is swept.
     """
-    for index in range(len(entries) - 1, -1, -1):
+    for index in range(len(entries) - 1, -1, -1) if only is None else (only,):
         adjoint = adjoints[index]
         if adjoint is None:
             continue
@@ -110,7 +112,11 @@ def _pull_write(adjoints: list[Any], adjoint: Any, entry: Any, keep: bool) -> No
     """Take the adjoint of the written part; what remains, with that part cleared, goes on."""
     primitive, (root, value), saved, likes, parameters = entry
     if value >= 0:
-        part = primitive.pull(adjoint, (-1, value), saved, likes, parameters)[1]
+        path = parameters["path"]
+        if type(adjoint) is np.ndarray and likes[1] == ((), adjoint.dtype) and _is_element(path, adjoint):
+            part = adjoint[path[0][1]]  # one element: what loops write most
+        else:
+            part = primitive.pull(adjoint, (-1, value), saved, likes, parameters)[1]
         if type(part) is np.ndarray and part.base is not None:
             part = part.copy()  # a view of the adjoint, which is cleared next
         held = adjoints[value]
@@ -127,6 +133,10 @@ def _pull_write(adjoints: list[Any], adjoint: Any, entry: Any, keep: bool) -> No
             assign(adjoint, parameters["path"], 0)
     held = adjoints[root]
     adjoints[root] = adjoint if held is None else _sum(adjoints, root, adjoint)
+
+
+def _is_element(path: Any, adjoint: np.ndarray) -> bool:
+    return len(path) == 1 and type(path[0][1]) is int and adjoint.ndim == 1
 
 
 def _owns(adjoint: Any) -> bool:

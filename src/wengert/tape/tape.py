@@ -17,6 +17,7 @@ import numpy as np
 
 from wengert.errors import TraceEndedError
 from wengert.primitives.family import Like, Primitive, like_of
+from wengert.primitives.indexing import follow
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
@@ -206,6 +207,17 @@ class Tape(Trace):
             parameters = self.element_paths[key] = {"path": (("getitem", key),)}
         entries = self.entries
         entries.append((READ, (x.index,), _UNSAVED, likes[0], parameters))
+        return Array(out, self, len(entries) - 1)
+
+    def read(self, x: Array, path: Path) -> Any:
+        """As ``record(READ, …)``, which this is for an ndarray, in fewer steps."""
+        value = x.value
+        if type(value) is not np.ndarray or self.columns is not None:
+            return self.record(READ, (x,), {"path": path})
+        out = follow(value, path)
+        entries = self.entries
+        like = Like(value.shape, value.dtype)
+        entries.append((READ, (x.index,), _UNSAVED, (like,), {"path": path}))
         return Array(out, self, len(entries) - 1)
 
     def put_element(self, x: Array, key: Any, value: Any) -> bool:

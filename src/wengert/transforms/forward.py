@@ -13,7 +13,7 @@ from wengert.primitives.family import Like, like_of, zeros_like
 from wengert.tape.array import Array
 from wengert.tape.forward import Tangents
 from wengert.tape.seams import tracing
-from wengert.tape.structural import Masked, has_nan
+from wengert.tape.structural import Masked, careful, count_sweep, has_nan, is_careful
 from wengert.transforms.arguments import (
     Call,
     check_sources,
@@ -70,10 +70,12 @@ def jvp(
 
 def push(call: Call, values: list[Any], tangents: list[Any], has_aux: bool = False) -> tuple[Any, Any, Any]:
     """Value, tangent and auxiliary result of a call; a second run with masks if there is a NaN."""
+    count_sweep()
     with np.errstate(all="ignore"):
-        result = _pushed(call, values, tangents, has_aux, masked=False)
-        if any(has_nan(t) for t in tree.leaves(result[1])):
-            result = _pushed(call, values, tangents, has_aux, masked=True)
+        result = _pushed(call, values, tangents, has_aux, masked=is_careful())
+        if not is_careful() and any(has_nan(t) for t in tree.leaves(result[1])):
+            with careful():
+                result = _pushed(call, values, tangents, has_aux, masked=True)
     return result
 
 

@@ -18,7 +18,7 @@ from wengert.primitives.family import Like, fit, like_of
 from wengert.tape.array import Array
 from wengert.tape.levels import depth
 from wengert.tape.seams import tracing
-from wengert.tape.structural import backward_masked, has_nan
+from wengert.tape.structural import backward_masked, careful, count_sweep, has_nan, is_careful, sweeps
 from wengert.tape.sweep import backward
 from wengert.tape.tape import Tape
 from wengert.transforms.arguments import Call, check_sources, name_of, split_aux, target_leaf
@@ -38,9 +38,13 @@ class Recording:
         Index of each leaf of the result; -1 for one that depends on no input.
     values : list
         The leaves of the result, as the caller knows them (of the outer level).
+    has_inner : bool
+        The function took derivatives itself; then it may have to be recorded again (see `careful`).
     """
 
-    __slots__ = ("aux", "call", "entries", "likes", "outputs", "structure", "values")
+    __slots__ = (
+        "aux", "call", "entries", "has_inner", "how", "likes", "outputs", "structure", "values"
+    )  # fmt: skip
 
     def __init__(self, call: Call, inputs: Sequence[Any]):
         self.call = call
@@ -49,16 +53,25 @@ class Recording:
 
     def pull(self, seeds: Sequence[Any]) -> list[Any]:
         """Adjoints of the inputs, given those of the outputs (None where there is none)."""
-        entries, count = self.entries, len(self.likes)
-        adjoints = self._seeded(seeds)
+        count_sweep()
         with np.errstate(all="ignore"):
-            backward(entries, adjoints)
-            if any(has_nan(adjoint) for adjoint in adjoints[:count]):
-                adjoints = self._seeded(seeds)
-                backward_masked(entries, adjoints, sorted({k for k in self.outputs if k >= 0}))
-        return [
-            _as_input(adjoint, like) for adjoint, like in zip(adjoints[:count], self.likes, strict=True)
-        ]
+            adjoints = self._swept(seeds, masked=is_careful())
+            if not is_careful() and _have_nan(adjoints):
+                adjoints = self._swept(seeds, masked=True)
+                if self.has_inner and _have_nan(adjoints):
+                    with careful():
+                        again = record(self.call, self.how[0], has_aux=self.how[1])
+                        adjoints = again._swept(seeds, masked=True)
+        return [_as_input(adjoint, like) for adjoint, like in zip(adjoints, self.likes, strict=True)]
+
+    def _swept(self, seeds: Sequence[Any], masked: bool) -> list[Any]:
+        """Adjoints of the inputs as a sweep leaves them."""
+        adjoints = self._seeded(seeds)
+        if masked:
+            backward_masked(self.entries, adjoints, sorted({k for k in self.outputs if k >= 0}))
+        else:
+            backward(self.entries, adjoints)
+        return adjoints[: len(self.likes)]
 
     def _seeded(self, seeds: Sequence[Any]) -> list[Any]:
         adjoints: list[Any] = [None] * len(self.entries)
@@ -66,6 +79,10 @@ class Recording:
             if index >= 0 and seed is not None:
                 adjoints[index] = seed if adjoints[index] is None else adjoints[index] + seed
         return adjoints
+
+
+def _have_nan(adjoints: Sequence[Any]) -> bool:
+    return any(has_nan(adjoint) for adjoint in adjoints)
 
 
 def _as_input(adjoint: Any, like: Like) -> Any:
@@ -87,6 +104,7 @@ def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = Fa
     """
     sources = check_sources(call)
     recording = Recording(call, sources)
+    before = sweeps()
     with tracing() as level:
         tape = Tape(level)
         try:
@@ -112,6 +130,8 @@ def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = Fa
         finally:
             held = list(tape.held) if keep else []
             recording.entries = tape.end()
+    # What the caller may have changed since cannot be recorded again.
+    recording.has_inner, recording.how = not keep and sweeps() != before, (transform, has_aux)
     if keep:
         _own_values(recording, held)
     return recording

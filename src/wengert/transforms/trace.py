@@ -1,8 +1,8 @@
 """`trace`: record a function on a tape that keeps everything, to look at it.
 
-A `Trace` is read-only data: entries with their values, operands, names and lines; adjoints once they are
-asked for. `show/text.py` prints it. What it cannot show are the user's decisions: it holds the path that
-was taken.
+A `Trace` is read-only data: entries with their values, operands, names and lines; adjoints once
+they are asked for. `show/text.py` prints it. What it cannot show are the user's decisions: it
+holds the path that was taken.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:
     chosen = [k for k, leaf in enumerate(leaves) if _is_floating(leaf)]
     if not chosen:
         raise SourceTypeError(
-            f"trace was given no floating-point argument for {name_of(f)}: there is nothing to follow.",
+            f"trace was given no floating-point argument for {name_of(f)}: there is nothing to "
+            "follow.",
             "Pass floats: 3.0 instead of 3, x.astype(float) instead of integers.",
         )
     names = _input_names(f, args, kwargs)
@@ -88,9 +89,9 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:
             raise better from error
         finally:
             recorded = tape.end()
-    return Trace(
-        f, recorded, columns, [names[k] for k in chosen], outputs, (structure, chosen, out_structure)
-    )
+    chosen_names = [names[k] for k in chosen]
+    structures = (structure, chosen, out_structure)
+    return Trace(f, recorded, columns, chosen_names, outputs, structures)
 
 
 class Entry:
@@ -251,8 +252,9 @@ class Trace:
                 f"{len(values)} values.",
                 "Pass one adjoint for each.",
             )
+        pairs = zip(seeds, values, strict=True)
         self._adjoints = self._swept(
-            [checked_seed(seed, like_of(value), "a seed") for seed, value in zip(seeds, values, strict=True)]
+            [checked_seed(seed, like_of(value), "a seed") for seed, value in pairs]
         )
         return self
 
@@ -292,7 +294,8 @@ class Trace:
             if any(has_nan(adjoint) for adjoint in adjoints[:count]):
                 # Structural zeros: their sweep gives the adjoints of inputs only.
                 clean = seeded()
-                backward_masked(self._recorded, clean, [x for x in self._outputs if isinstance(x, int)])
+                seeds_at = [x for x in self._outputs if isinstance(x, int)]
+                backward_masked(self._recorded, clean, seeds_at)
                 adjoints[:count] = clean[:count]
         return [self._shaped(adjoint, k) for k, adjoint in enumerate(adjoints)]
 
@@ -312,7 +315,7 @@ class Trace:
 
 
 def unused(name: str, used: set[str], counts: dict[str, int]) -> str:
-    """A name, or if it is taken the name with a number: a loop stores many results in one variable."""
+    """A name; if it is taken, with a number: a loop stores many results in one variable."""
     if name not in used:
         used.add(name)
         return name
