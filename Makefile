@@ -51,7 +51,8 @@ examples: $(call stamp,demo) ## run each file of examples/ by itself
 
 docs: $(call stamp,docs) ## build the documentation; a warning is an error
 	@echo "== docs: HTML in $(OUT)/docs"
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html -d $(OUT)/doctrees docs $(OUT)/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env -q -b html \
+		-d $(OUT)/doctrees docs $(OUT)/docs
 
 bench: $(call stamp,bench) ## measure against the peers; table and plots in benchmarks/
 	@echo "== bench: medians against the peers, in one run"

@@ -19,6 +19,8 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 from wengert.primitives.registry import REGISTRY
 
+MIRRORS = ("math", "numpy", "scipy")
+
 
 def defining_module(name):
     """The module that a public name comes from; a submodule is its own."""
@@ -42,13 +44,30 @@ class PublicNames(SphinxDirective):
 
     def entry(self, name):
         thing = getattr(wengert, name)
-        kind = "class" if inspect.isclass(thing) else "function"
-        if inspect.isclass(thing) and issubclass(thing, BaseException):
-            kind = "exception"
-        lines = [f".. auto{kind}:: wengert.{name}"]
-        if kind == "class":
-            lines.append("   :members:")
-        return [*lines, ""]
+        if inspect.ismodule(thing):
+            return module_entry(name, thing)
+        if inspect.isclass(thing):
+            # `function` is what a node class names, and documented by NumPy.
+            lines = [f".. autoclass:: wengert.{name}{constructor(thing)}"]
+            return [*lines, "   :members:", "   :exclude-members: function", ""]
+        return [f".. autofunction:: wengert.{name}", ""]
+
+
+def constructor(cls):
+    """The signature where a metaclass hides it from autodoc; else nothing."""
+    if type(cls).__call__ is type.__call__:
+        return ""
+    _, *parameters = inspect.signature(cls.__init__).parameters.values()
+    bare = [parameter.replace(annotation=parameter.empty) for parameter in parameters]
+    return str(inspect.Signature(bare))
+
+
+def module_entry(name, module):
+    """A module with what it defines; a mirror with the names in it, which NumPy documents."""
+    if name in MIRRORS:
+        names = ", ".join(literal(mirrored) for mirrored in module.__all__)
+        return [f".. automodule:: wengert.{name}", "", f"Mirrored: {names}.", ""]
+    return [f".. automodule:: wengert.{name}", "   :members:", "   :show-inheritance:", ""]
 
 
 class Primitives(SphinxDirective):

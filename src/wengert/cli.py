@@ -15,14 +15,16 @@ import inspect
 import json
 import linecache
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import numpy as np
 import scipy.special
 
-import wengert as wg
+import wengert.numpy
+import wengert.scipy.special
 from wengert.errors import WengertError
 from wengert.primitives.registry import REGISTRY
 from wengert.show.explain import explain
@@ -50,9 +52,12 @@ Data = Annotated[
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="Shorter runs; the same bounds.")]
 
+UNBOUNDED = 10_000  # columns: a file or a pipe has no width, so nothing is wrapped
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
     help="Automatic differentiation for NumPy code, and the tape that shows it.",
 )
 
@@ -73,15 +78,18 @@ def explain_command(
 
     What begins with a minus sign goes after two dashes: wengert explain -- "-x**2" x=3
     """
+    # In a function of the user's own any other error is theirs: it keeps its traceback.
+    expected = (ExpressionError, WengertError) if _is_reference(target) else Exception
     try:
         function, args, kwargs = read_call(target, values or [])
-        explanation = explain(function, *args, check=check, **kwargs)
-    except (ExpressionError, WengertError) as error:
+        with np.errstate(all="ignore"):  # the table shows what is infinite
+            explanation = explain(function, *args, check=check, **kwargs)
+    except expected as error:
         _fail(str(error))
     if as_json:
         print(json.dumps(explanation.to_dict(), indent=2))
-    else:
-        Console().print(explanation)
+        return
+    Console(width=None if sys.stdout.isatty() else UNBOUNDED).print(explanation)
 
 
 @app.command()
@@ -102,10 +110,9 @@ def demo(out: Out = Path("out"), data: Data = None, quick: Quick = False) -> Non
 @app.command()
 def version() -> None:
     """Print the versions of Wengert and of what it computes with."""
-    print(
-        f"wengert {wg.__version__} (Python {sys.version.split()[0]}, NumPy {np.__version__}, "
-        f"SciPy {scipy.__version__})"
-    )
+    python = sys.version.split()[0]
+    numbers = {name: metadata.version(name) for name in ("wengert", "numpy", "scipy")}
+    print(", ".join(f"{name} {number}" for name, number in {**numbers, "python": python}.items()))
 
 
 def _fail(message: str) -> NoReturn:
@@ -137,7 +144,7 @@ def read_call(
         return function, unnamed, named
     if unnamed:
         raise ExpressionError(f"{values[0]!r} has no name: write x={values[0]}.")
-    function = read_expression(target)
+    function = read_expression(target, variables=named)
     names = list(inspect.signature(function).parameters)
     lacking = [name for name in names if name not in named]
     if lacking:
@@ -156,16 +163,13 @@ def read_call(
 
 def read_value(text: str) -> Any:
     """Read ``3``, ``[1, 2]`` or ``pi/4`` as a number or an array; integers become floats."""
-    function = read_expression(text)
+    function = read_expression(text, filename="<value>")
     names = list(inspect.signature(function).parameters)
     if names:
         raise ExpressionError(f"the value {text!r} has the unknown name {names[0]}.")
     value = function()
-    return (
-        value.astype(float)
-        if isinstance(value, np.ndarray) and value.dtype.kind == "i"
-        else _as_float(value)
-    )
+    is_whole = np.asarray(value).dtype.kind == "i"
+    return np.asarray(value, float)[()] if is_whole else value
 
 
 def import_function(reference: str) -> Callable[..., Any]:
@@ -182,8 +186,24 @@ def import_function(reference: str) -> Callable[..., Any]:
     return function
 
 
-def read_expression(source: str) -> Callable[..., Any]:
+def read_expression(
+    source: str, *, variables: Collection[str] = (), filename: str = "<expression>"
+) -> Callable[..., Any]:
     """Make a function of the names in an expression, in the order in which they appear.
+
+    Parameters
+    ----------
+    source : str
+        Arithmetic, literals, names, and calls of differentiable functions.
+    variables : collection of str
+        Names that are variables although they could be constants, such as ``e``.
+    filename : str
+        What messages call the place where it stands.
+
+    Raises
+    ------
+    ExpressionError
+        If it is anything else; the message points at the place.
 
     Examples
     --------
@@ -196,22 +216,17 @@ def read_expression(source: str) -> Callable[..., Any]:
         tree = ast.parse(source, mode="eval")
     except (SyntaxError, ValueError, RecursionError) as error:
         column = (getattr(error, "offset", None) or 1) - 1
-        raise ExpressionError(
-            _pointed(f"not an expression: {getattr(error, 'msg', error)}", source, column)
-        ) from error
-    reader = _Reader(source)
-    body = reader.visit(tree.body)
-    # As a `def` the expression has a signature, and its text is the user's line of every message.
-    text = f"def expression({', '.join(reader.names)}): return {source}"
-    function = ast.parse(f"def expression({', '.join(reader.names)}): return 0")
-    function.body[0].body[0].value = body  # type: ignore[attr-defined]
-    filename = f"<{source}>"
-    linecache.cache[filename] = (len(text), None, [text], filename)
+        fact = f"not an expression: {getattr(error, 'msg', error)}"
+        raise ExpressionError(_pointed(fact, source, column)) from error
+    reader = _Reader(source, variables)
+    checked = reader.visit(tree.body)
+    module = ast.parse(f"def expression({', '.join(reader.names)}): return 0")
+    module.body[0].body[0].value = checked  # type: ignore[attr-defined]
+    # So that messages can show the expression as the user's line.
+    linecache.cache[filename] = (len(source), None, [source], filename)
     namespace: dict[str, Any] = {"__builtins__": {}, **reader.functions}
-    exec(
-        compile(ast.fix_missing_locations(function), filename, "exec"), namespace
-    )  # every node was checked
-    return namespace["expression"]  # type: ignore[no-any-return]
+    exec(compile(ast.fix_missing_locations(module), filename, "exec"), namespace)
+    return namespace["expression"]
 
 
 CONSTANTS: Mapping[str, float] = {"pi": np.pi, "e": np.e, "inf": np.inf, "nan": np.nan}
@@ -220,6 +235,8 @@ MODULES: Mapping[str, Any] = {
     "numpy": np, "numpy.linalg": np.linalg, "numpy.fft": np.fft,
     "special": scipy.special, "sp.special": scipy.special, "scipy.special": scipy.special,
 }  # fmt: skip
+# Where a function is found that takes lists of traced values too.
+MIRRORS: Mapping[Any, Any] = {np: wengert.numpy, scipy.special: wengert.scipy.special}
 # Operators, comparisons, subscripts and literals. Names, calls, attributes and lists have a method
 # of their own.
 HARMLESS = (
@@ -231,8 +248,8 @@ HARMLESS = (
 class _Reader(ast.NodeTransformer):
     """Checks every node; puts the functions themselves in the place of their dotted names."""
 
-    def __init__(self, source: str):
-        self.source = source
+    def __init__(self, source: str, variables: Collection[str]):
+        self.source, self.variables = source, variables
         self.names: list[str] = []
         self.functions: dict[str, Any] = {}
 
@@ -244,7 +261,7 @@ class _Reader(ast.NodeTransformer):
         return super().generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        if node.id in CONSTANTS:
+        if node.id in CONSTANTS and node.id not in self.variables:
             return ast.copy_location(ast.Constant(CONSTANTS[node.id]), node)
         if node.id.startswith("_"):
             raise self._error(f"the name {node.id} begins with an underscore", node)
@@ -268,7 +285,7 @@ class _Reader(ast.NodeTransformer):
         name = ast.unparse(node.func)
         function = find_function(name)
         if function is None:
-            close = difflib.get_close_matches(name.rpartition(".")[2], _function_names(), n=1)
+            close = difflib.get_close_matches(name.rpartition(".")[2], _function_names(), 1, 0.75)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise self._error(
                 f"no differentiable function of NumPy or scipy.special is called {name}{hint}", node
@@ -281,11 +298,13 @@ class _Reader(ast.NodeTransformer):
         )
 
     def visit_List(self, node: ast.List) -> ast.AST:
-        inner = [e.args[0] if isinstance(e, ast.Call) and isinstance(old, ast.List) else e
-                 for old, e in ((old, self.visit(old)) for old in node.elts)]  # fmt: skip
-        return self._call(
-            np.array, [ast.copy_location(ast.List(inner, ast.Load()), node)], [], node
-        )
+        return self._call(wengert.numpy.array, [self._nested(node)], [], node)
+
+    def _nested(self, node: ast.expr) -> ast.AST:
+        if not isinstance(node, ast.List):
+            return self.visit(node)
+        elements = [self._nested(element) for element in node.elts]
+        return ast.copy_location(ast.List(elements, ast.Load()), node)  # type: ignore[arg-type]
 
     def _call(self, function: Any, args: list[Any], keywords: list[Any], node: ast.AST) -> ast.AST:
         alias = f"_{function.__name__}_{len(self.functions)}"
@@ -302,15 +321,16 @@ def find_function(dotted: str) -> Callable[..., Any] | None:
     places = [MODULES.get(module)] if module else [np, scipy.special, np.linalg]
     for place in places:
         function = getattr(place, name, None)
-        if isinstance(function, np.ufunc) or (
-            callable(function) and function in REGISTRY.by_function
-        ):
-            return function  # type: ignore[no-any-return]
+        is_maker = place is np and name in wengert.numpy.__all__  # zeros, eye, linspace …
+        is_known = callable(function) and function in REGISTRY.by_function
+        if is_maker or is_known or isinstance(function, np.ufunc):
+            return getattr(MIRRORS.get(place, place), name)
     return None
 
 
 def _function_names() -> list[str]:
-    return [function.__name__ for function in REGISTRY.by_function if hasattr(function, "__name__")]
+    names = (getattr(function, "__name__", "") for function in REGISTRY.by_function)
+    return [name for name in names if name.isidentifier()]
 
 
 def _is_named(value: str) -> bool:
@@ -325,10 +345,6 @@ def _is_reference(target: str) -> bool:
         and name.isidentifier()
         and all(part.isidentifier() for part in module.split("."))
     )
-
-
-def _as_float(value: Any) -> Any:
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _pointed(fact: str, source: str, column: int) -> str:

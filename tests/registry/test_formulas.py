@@ -1,7 +1,7 @@
-"""The formulas and kinks that elementwise primitives state, against their rules; and the dtypes of both.
+"""Formulas and kinks that elementwise primitives state, against their rules; the dtypes of rules.
 
-A formula is a NumPy expression in the operands and `out`, with the names of `numpy` and `scipy.special`. It says
-what holds for real operands away from kinks.
+A formula is a NumPy expression in the operands and `out`, with the names of `numpy` and
+`scipy.special`. It says what holds for real operands away from kinks.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def test_the_formula_of_a_partial_derivative_agrees_with_its_rule(case: Any) -> 
             continue
         with np.errstate(all="ignore"):
             expected = np.broadcast_to(eval(formula, {**NAMES, **values}), np.shape(out))
-        regular = np.isfinite(expected)  # a formula may divide 0 by 0 where the rule knows the limit
+        regular = np.isfinite(
+            expected
+        )  # a formula may divide 0 by 0 where the rule knows the limit
         assert 2 * np.count_nonzero(regular) >= regular.size - 1
         found = np.broadcast_to(partial, expected.shape)
         np.testing.assert_allclose(found[regular], expected[regular], rtol=1e-8, atol=1e-10)
@@ -77,7 +79,9 @@ def test_a_stated_kink_is_what_grad_gives(case: Any, as_array: bool) -> None:
     stated = primitive.kinks[point]
     operands, stated = (point, stated) if isinstance(point, tuple) else ((point,), (stated,))
     stated = stated if isinstance(stated, tuple) else (stated,)
-    values = [operands[0] if x == "constant" else x for x in operands]  # a constant that ties with the first
+    values = [
+        operands[0] if x == "constant" else x for x in operands
+    ]  # a constant that ties with the first
     traced = tuple(k for k, x in enumerate(operands) if x != "constant")
 
     def along(k: int) -> Any:
@@ -92,7 +96,9 @@ def test_a_stated_kink_is_what_grad_gives(case: Any, as_array: bool) -> None:
 
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", wg.errors.DisconnectedWarning)
-        found = [along(k) if len(traced) == 1 else _both(primitive, values, as_array)[k] for k in traced]
+        found = [
+            along(k) if len(traced) == 1 else _both(primitive, values, as_array)[k] for k in traced
+        ]
     for derivative, expected in zip(found, stated, strict=True):
         np.testing.assert_allclose(derivative, np.full(np.shape(derivative), expected), rtol=1e-12)
 
@@ -102,7 +108,7 @@ def _both(primitive: Any, values: Any, as_array: bool) -> Any:
     return wg.grad(lambda *xs: np.sum(primitive(*xs)), tuple(range(len(values))))(*sources)
 
 
-# -------------------------------------------------------------------------------------------- dtypes
+# ------------------------------------------------------------------------------------------ dtypes
 
 
 def cast(arg: Any, dtype: Any) -> Any:
@@ -124,21 +130,25 @@ def in_dtype(primitive: Any, sample: Any, dtype: Any) -> Any:
         return None
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.longdouble], ids=lambda d: np.dtype(d).name)
-@pytest.mark.parametrize("case", SAMPLES, ids=name)
-def test_derivatives_have_the_dtype_of_what_they_belong_to(case: Any, dtype: Any) -> None:
-    primitive, sample = case
-    found = in_dtype(primitive, sample, dtype)
-    if found is None:
-        pytest.skip("the function has no loop for this dtype")
-    args, out = found
+DTYPES = (np.float16, np.float32, np.longdouble)
+TYPED = [(p, s, d) for p, s in SAMPLES for d in DTYPES if in_dtype(p, s, d) is not None]
+
+
+@pytest.mark.parametrize(
+    "case", TYPED, ids=lambda case: f"{name(case[:2])}-{np.dtype(case[2]).name}"
+)
+def test_derivatives_have_the_dtype_of_what_they_belong_to(case: Any) -> None:
+    primitive, sample, dtype = case
+    args, out = in_dtype(primitive, sample, dtype)
     for position in sample.differentiable:
         like = np.asarray(args[position])
         partial = partial_or_none(primitive, position, (*args, out), sample.kwargs)
         if partial is None:
             continue
         if like.dtype == out.dtype:  # nothing brings dtypes back where operand and result agree
-            assert (out * partial).dtype == out.dtype, f"the rule of operand {position} widens {like.dtype}"
+            assert (out * partial).dtype == out.dtype, (
+                f"the rule of operand {position} widens {like.dtype}"
+            )
 
         def f(x: Any, position: int = position) -> Any:
             return primitive(*args[:position], x, *args[position + 1 :], **sample.kwargs)

@@ -275,9 +275,9 @@ def flatten_is_a_copy(a: Any, x: Any) -> None:
 
 
 def transposed_ravel_is_a_copy(a: Any, x: Any) -> None:
-    y = a.T.reshape(-1)
+    y = a.T.reshape(-1)  # a view if `a` is in Fortran order
     y *= 3
-    a[0] = y[:4]
+    a[0] = y[:4] + 0.0  # (NumPy does not see that 1-d views of different strides overlap)
 
 
 def rows_swapped(a: Any, x: Any) -> None:
@@ -352,8 +352,11 @@ def test_writes_into_matrices(write: Callable[..., Any], layout: str) -> None:
     if layout == "C":
         check(f, m)
     else:
-        np.testing.assert_array_equal(wg.jvp(f, (m,), (m,))[0], f(m))
-        wg.check_grads(f, (m,))
+        # Finite differences would change the layout, and with it what is a view.
+        value, tangent = wg.jvp(f, (m,), (m,))
+        np.testing.assert_array_equal(value, f(m))
+        adjoint = np.cos(m)
+        np.testing.assert_allclose(np.sum(wg.vjp(f, m)[1](adjoint)[0] * m), np.sum(adjoint * tangent), rtol=1e-12)
 
 
 # ------------------------------------------------------------------------------------ complex parts
@@ -539,7 +542,7 @@ def test_a_view_nobody_writes_through_records_one_entry_of_its_own_kind() -> Non
 
 
 def test_broadcast_views_are_read_only() -> None:
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(ValueError, match="broadcast array"):
         wg.grad(lambda x: np.broadcast_to(x, (2, 6)).__setitem__(0, 1.0))(X)
 
 
@@ -609,9 +612,9 @@ def hoisted_views(x: Any) -> Any:
     "f", [fill_by_elements, fill_by_rows, nested_elements, shrinking, hoisted_views], ids=lambda f: f.__name__
 )
 def test_reading_and_writing_in_loops_costs_linear_memory(f: Callable[..., Any]) -> None:
-    small, large = (entries_and_bytes(f, np.ones(n)) for n in (400, 3200))
-    assert large[0] <= 8.5 * small[0]
-    assert large[1] <= 10 * small[1]
+    small, large = (entries_and_bytes(f, np.ones(n)) for n in (3200, 12800))
+    assert large[0] <= 4.1 * small[0]
+    assert large[1] <= 6 * small[1]
 
 
 @pytest.mark.parametrize("mode", ["grad", "jvp", "nested"])

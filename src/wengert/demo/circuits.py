@@ -21,9 +21,10 @@ class Circuit(NamedTuple):
 def product():
     """Five times the product of two numbers."""
     t = Tape()
-    a, b = ConstantNode(2, t), ConstantNode(3, t)
-    o = Multiply(a, b, t)
-    f = Multiply(ConstantNode(5, t), o, t)
+    a, b = ConstantNode(2, t, name="a"), ConstantNode(3, t, name="b")
+    five = ConstantNode(5, t, name="five")
+    o = Multiply(a, b, t, name="o")
+    f = Multiply(five, o, t, name="f")
     t.forward()
     t.backward()
     return Circuit(
@@ -39,35 +40,24 @@ def product():
 
 def diamond():
     """Two ways lead from y and from h to the result: their gradients are sums over both."""
-    t = Tape()
-    x, y, z = ConstantNode(3, t), ConstantNode(2, t), ConstantNode(1, t)
-    h1 = Multiply(x, y, t)
-    h2 = Multiply(y, z, t)
-    h = Multiply(h1, h2, t)
-    Multiply(h, h, t)
-    t.forward()
-    t.backward()
-    return Circuit(t, _diamond_numbers(x, y, z, h1, h2, h))
+    t, h = _diamond_up_to_h()
+    Multiply(h, h, t, name="o")
+    return _swept_diamond(t)
 
 
 def diamond_by_square():
     """Square h by a node of its own: the same circuit, the same gradients."""
-    t = Tape()
-    x, y, z = ConstantNode(3, t), ConstantNode(2, t), ConstantNode(1, t)
-    h1 = Multiply(x, y, t)
-    h2 = Multiply(y, z, t)
-    h = Multiply(h1, h2, t)
-    Square(h, t)
-    t.forward()
-    t.backward()
-    return Circuit(t, _diamond_numbers(x, y, z, h1, h2, h))
+    t, h = _diamond_up_to_h()
+    Square(h, t, name="o")
+    return _swept_diamond(t)
 
 
 def changed_inputs():
     """Define once, run again: the same tape with another constant."""
     t = Tape()
-    x, y = ConstantNode(3, t), ConstantNode(2, t)
-    s = Add(Multiply(x, y, t), y, t)
+    x, y = ConstantNode(3, t, name="x"), ConstantNode(2, t, name="y")
+    product = Multiply(x, y, t, name="product")
+    s = Add(product, y, t, name="sum")
     t.forward()
     t.backward()
     x.value = 5
@@ -90,7 +80,7 @@ def run(settings: Settings) -> Section:
     """Build each circuit, sweep it, and compare with the article."""
     blocks: list[Text | Log | Table] = []
     numbers: list[tuple[str, float, float]] = []
-    for build in settings.track(CIRCUITS, "circuits"):
+    for build in settings.track(CIRCUITS, description="circuits"):
         circuit = build()
         numbers += circuit.numbers
         blocks += [
@@ -112,12 +102,21 @@ def run(settings: Settings) -> Section:
     )
 
 
-def _diamond_numbers(x, y, z, h1, h2, h):
-    return [
-        ("gradient of h", h.gradient, 24),
-        ("gradient of h1", h1.gradient, 48),
-        ("gradient of h2", h2.gradient, 144),
-        ("gradient of x", x.gradient, 96),
-        ("gradient of y", y.gradient, 288),
-        ("gradient of z", z.gradient, 288),
-    ]
+def _diamond_up_to_h():
+    t = Tape()
+    x = ConstantNode(3, t, name="x")
+    y = ConstantNode(2, t, name="y")
+    z = ConstantNode(1, t, name="z")
+    h1 = Multiply(x, y, t, name="h1")
+    h2 = Multiply(y, z, t, name="h2")
+    return t, Multiply(h1, h2, t, name="h")
+
+
+def _swept_diamond(t):
+    t.forward()
+    t.backward()
+    expected = {"h": 24, "h1": 48, "h2": 144, "x": 96, "y": 288, "z": 288}
+    nodes = {node.name: node for node in t.computations}
+    return Circuit(
+        t, [(f"gradient of {name}", nodes[name].gradient, expected[name]) for name in expected]
+    )

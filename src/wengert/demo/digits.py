@@ -25,7 +25,9 @@ def run(settings: Settings) -> Section:
     """Train, and say how many of the held-out images are read rightly."""
     data = split(np.random.default_rng(0))
     epochs = 40 if settings.quick else 80
-    params, losses, accuracies = train(data, settings.track(range(epochs), "digits"), epochs)
+    params, losses, accuracies = train(
+        data, settings.track(range(epochs), description="digits"), epochs
+    )
     images, labels = data["held out"]
     read = np.argmax(scores(params, images), axis=1)
     wrong = np.flatnonzero(read != labels)
@@ -158,8 +160,8 @@ def _curves(losses, accuracies, read, labels, settings: Settings) -> Picture:
 
 def _samples(params, images, labels, read, wrong, settings: Settings) -> Picture:
     rightly = np.setdiff1d(np.arange(len(labels)), wrong)
-    chosen = [rightly[labels[rightly] == digit][0] for digit in range(10)]
-    chosen = np.concatenate([chosen, wrong[: 14 - len(chosen)]]).astype(int)
+    one_each = [rightly[labels[rightly] == digit][0] for digit in range(10)]
+    chosen = np.concatenate([one_each, wrong[:4]]).astype(int)
     slopes = [wg.grad(margin)(images[i], params, labels[i]) for i in chosen]
     figure, axes = new_figure(10.5, 1.8, 2, len(chosen))
     for column, (i, slope) in enumerate(zip(chosen, slopes, strict=True)):

@@ -5,15 +5,14 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
-import numpy as np
-import scipy
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
+from threadpoolctl import threadpool_limits
 
-import wengert as wg
 from wengert.demo import circuits, digits, neuron, nist, spiral
 from wengert.demo.report import Section, Table, Text, write_report
 from wengert.demo.settings import CLONE_DATA, Settings
@@ -64,7 +63,8 @@ def run_demo(
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console) as progress:
+    # The matrices are small: a second thread of BLAS gives nothing, and on a busy machine it waits.
+    with threadpool_limits(1, "blas"), Progress(*columns, console=console) as progress:
         settings = Settings(out, data, quick, progress.track)
         for name, run in PARTS.items():
             start = time.perf_counter()
@@ -88,10 +88,9 @@ def _summary(sections: list[Section]) -> Grid:
 
 
 def _colophon(seconds: dict[str, float]) -> Section:
-    versions = (
-        f"Wengert {wg.__version__}, NumPy {np.__version__}, SciPy {scipy.__version__}, "
-        f"Python {platform.python_version()}, {platform.system()} on {platform.machine()}."
-    )
+    packages = [f"{name} {metadata.version(name)}" for name in ("wengert", "numpy", "scipy")]
+    system = f"{platform.system()} on {platform.machine()}"
+    versions = ", ".join([*packages, f"python {platform.python_version()}", system])
     rows = [
         (name, f"{spent:.1f}") for name, spent in [*seconds.items(), ("all", sum(seconds.values()))]
     ]

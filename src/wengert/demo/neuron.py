@@ -26,51 +26,36 @@ TOLERANCE = 8 * np.finfo(float).eps
 
 
 class Neuron(NamedTuple):
-    """The tape and its nodes by the article's names."""
+    """The tape, its nodes by the article's names, and the weights among them."""
 
     tape: Tape
     nodes: dict[str, CompNode]
+    weights: tuple[ConstantNode, ...]
 
 
 def build() -> Neuron:
     """Two inputs, two weights, a sigmoid, and the squared distance from the target."""
     tape = Tape()
-    x1, x2 = ConstantNode(2, tape), ConstantNode(3, tape)
-    w1, w2 = ConstantNode(0.4, tape), ConstantNode(-0.2, tape)
-    t = ConstantNode(1, tape)
-    h1 = Multiply(x1, w1, tape)
-    h2 = Multiply(x2, w2, tape)
-    h = Add(h1, h2, tape)
-    y = Sigmoid(h, tape)
-    e = Add(y, Invert(t, tape), tape)
-    l = Square(e, tape)  # noqa: E741 (the article's name)
-    return Neuron(
-        tape,
-        {
-            "x1": x1,
-            "x2": x2,
-            "w1": w1,
-            "w2": w2,
-            "t": t,
-            "h1": h1,
-            "h2": h2,
-            "h": h,
-            "y": y,
-            "e": e,
-            "l": l,
-        },
-    )
+    values = {"x1": 2, "x2": 3, "w1": 0.4, "w2": -0.2, "t": 1}
+    x1, x2, w1, w2, t = (ConstantNode(value, tape, name=name) for name, value in values.items())
+    h1 = Multiply(x1, w1, tape, name="h1")
+    h2 = Multiply(x2, w2, tape, name="h2")
+    h = Add(h1, h2, tape, name="h")
+    y = Sigmoid(h, tape, name="y")
+    e = Add(y, Invert(t, tape, name="minus_t"), tape, name="e")
+    Square(e, tape, name="l")
+    nodes = {node.name: node for node in tape.computations if node.name}
+    return Neuron(tape, nodes, (w1, w2))
 
 
-def learn(neuron: Neuron, steps: int, rate: float = 1.0) -> list[float]:
+def learn(neuron: Neuron, steps: int, rate: float = 0.1) -> list[float]:
     """Gradient descent on the two weights, both sweeps over one and the same tape each time."""
     losses = []
     for _ in range(steps):
         neuron.tape.forward()
         neuron.tape.backward()
         losses.append(float(neuron.nodes["l"].output))
-        for name in ("w1", "w2"):
-            weight = neuron.nodes[name]
+        for weight in neuron.weights:
             weight.value = weight.value - rate * weight.gradient
     return losses
 
@@ -93,7 +78,7 @@ def run(settings: Settings) -> Section:
     )
     log = str(neuron.tape)
 
-    losses = learn(neuron, steps=200)
+    losses = learn(neuron, steps=100)
     figure, axes = new_figure(5.2, 3.0)
     draw_loss(axes, losses, title="Loss of the neuron", xlabel="step")
     return Section(

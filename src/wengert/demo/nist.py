@@ -33,9 +33,15 @@ POLISHED = 9
 # The trust region is measured in units of the starting values, because the parameters of one
 # problem differ in size by up to 10^9. The tolerances are where float64 cannot tell sums of
 # squares apart.
-SOLVER = {"method": "trf", "xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "max_nfev": 5000}
+SOLVER: dict[str, Any] = {
+    "method": "trf",
+    "xtol": 1e-15,
+    "ftol": 1e-15,
+    "gtol": 1e-15,
+    "max_nfev": 5000,
+}
 RELATIVE_STEP = np.finfo(float).eps ** (1 / 3)
-DIFFERENCES = {
+DIFFERENCES: dict[str, dict[str, Any]] = {
     "2-point": {"jac": "2-point"},
     "3-point": {"jac": "3-point"},
     "3-point, relative step": {"jac": "3-point", "diff_step": RELATIVE_STEP},
@@ -157,7 +163,9 @@ def run(settings: Settings) -> Section:
     if settings.quick:
         problems = problems[::4]
     cases = [(problem, i) for problem in problems for i in (0, 1)]
-    digits = np.array([score(p, p.starts[i]) for p, i in settings.track(cases, "NIST problems")])
+    digits = np.array(
+        [score(p, p.starts[i]) for p, i in settings.track(cases, description="NIST problems")]
+    )
     exact, polished = digits[:, METHODS.index(EXACT)], digits[:, METHODS.index(POLISH)]
     return Section(
         title="NIST's nonlinear regression problems",

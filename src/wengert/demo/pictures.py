@@ -20,7 +20,7 @@ INK, SOFT, RULE = "#1b1f24", "#5b6570", "#d9dee4"
 # Four of Okabe and Ito's colours, which people who do not see red or green can tell apart.
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 
-STYLE = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": INK,
@@ -61,7 +61,9 @@ def draw_loss(axes: Any, losses: Sequence[float], title: str, xlabel: str, **sty
     """Draw losses over their index, on a logarithmic scale with plain numbers at its ticks."""
     axes.plot(np.arange(len(losses)), losses, **{"color": BLUE, "linewidth": 1.4, **style})
     axes.set(title=title, xlabel=xlabel, yscale="log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    decades = np.log10(np.max(losses) / np.min(losses))
+    marked = (1, 2, 3, 4, 6) if decades < 1 else (1, 2, 5) if decades < 2.5 else (1,)
+    axes.yaxis.set_major_locator(LogLocator(subs=marked))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(axis="y")

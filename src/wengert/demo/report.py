@@ -163,6 +163,7 @@ pre { font: 13px/1.45 ui-monospace, Menlo, Consolas, monospace; background: var(
 figure { margin: 1.5rem 0; }
 figure img { max-width: 100%; height: auto; }
 figcaption { color: var(--soft); font-size: .92rem; max-width: 44rem; }
+td code { white-space: normal; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; }
 th, td { padding: .28rem .8rem .28rem 0; text-align: left; white-space: nowrap;

@@ -28,10 +28,10 @@ class Settings:
     quick : bool
         Shorter runs, for the tests. The bounds stay the same.
     track : callable
-        ``track(steps, description)`` yields the steps and draws a progress bar.
+        ``track(steps, description=...)`` yields the steps and draws a progress bar.
     """
 
     out: Path
     data: Path = CLONE_DATA
     quick: bool = False
-    track: Callable[[Iterable[Any], str], Iterable[Any]] = _no_progress
+    track: Callable[..., Iterable[Any]] = _no_progress

@@ -24,7 +24,7 @@ def run(settings: Settings) -> Section:
     """Train, draw the decision boundary, and say how many points are on the right side of it."""
     points, labels = spirals(np.random.default_rng(0))
     steps = 3_000 if settings.quick else 10_000
-    params, losses = train(points, labels, settings.track(range(steps), "spirals"))
+    params, losses = train(points, labels, settings.track(range(steps), description="spirals"))
     reached = accuracy(params, points, labels)
     return Section(
         title="Three spirals",

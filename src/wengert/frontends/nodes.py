@@ -505,6 +505,8 @@ def _variables() -> Iterator[tuple[int, str]]:
         frame = user_frame(frame.f_back) if frame.f_back is not None else None
     for frame in reversed(frames):
         for name, value in list(frame.f_locals.items()):
+            if name.startswith("_"):
+                continue
             if isinstance(value, CompNode):
                 yield id(value), name
             elif isinstance(value, list | tuple):

@@ -86,15 +86,16 @@ def _as_primitive(node: Any) -> Callable[..., Any]:
             node.forward()
             return node._output
 
-    def vjp(adjoint: Any, *values: Any) -> tuple[Any, ...]:
+    def vjp(adjoint: Any, *values: Any) -> Any:
         *values, out = values
         with _lent(node, operands, values):
             node._output, node._gradient = out, adjoint
             node.backward()
-            return tuple(
+            parts = tuple(
                 _zeros(x) if operand._gradient is None else operand._gradient
                 for operand, x in zip(operands, values, strict=True)
             )
+        return parts if len(parts) > 1 else parts[0]
 
     value.__signature__ = _signature(names)  # type: ignore[attr-defined]
     vjp.__signature__ = _signature(["adjoint", *names, "out"])  # type: ignore[attr-defined]

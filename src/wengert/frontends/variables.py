@@ -1,7 +1,7 @@
 """`constant` and `Variable`: Arrays for TensorFlow's form, which belong to no transform.
 
-The one difficulty is `Variable`, an Array whose value changes: every reading is a snapshot of the value,
-known by the variable's one node, so that a tape adds up the derivatives by all of its values.
+The one difficulty is `Variable`, an Array whose value changes: every reading is a snapshot of the
+value, known by the one node of the variable, so that a tape adds up the derivatives by all values.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ add       = elementwise(np.add,       d=(1, 1),  formula=("1", "1"),  lower="add
 subtract  = elementwise(np.subtract,  d=(1, -1), formula=("1", "-1"), lower="sub",  samples=_pair)
 negative  = elementwise(np.negative,  d=-1,      formula="-1",        lower="neg",  samples=_single)
 unchanged = elementwise(np.positive,  d=1,       formula="1",         lower="copy", samples=_single)
-multiply  = elementwise(np.multiply,  d=(lambda x2: x2, lambda x1: x1), formula=("x2", "x1"), lower="mul", samples=_pair)
+multiply  = elementwise(np.multiply,  d=(lambda x2: x2, lambda x1: x1), formula=("x2", "x1"), lower="mul",
+                        samples=_pair)
 # fmt: on
 divide = elementwise(
     np.divide,
@@ -100,7 +101,10 @@ def _power_x1(x1: Any, x2: Any) -> Any:
         if x2 == 0 or x2 == 1:
             return x2
         base = np.multiply(x1, 1) if type(x1) in _PYTHON else x1  # a NumPy number: 0.0**-1 is inf
-        return x2 * base ** (x2 - 1)
+        try:
+            return x2 * base ** (x2 - 1)
+        except ZeroDivisionError:  # a Python number inside an Array
+            return x2 * np.power(base, x2 - 1)
     is_zero = x2 == 0
     return np.where(is_zero, 0, x2 * np.power(x1, np.where(is_zero, 1, x2 - 1)))
 
@@ -286,6 +290,15 @@ fmod = elementwise(
 nextafter = elementwise(
     np.nextafter, d=(1, None), formula=("1", "0"), samples=[call(normal(3, 4), normal(4))]
 )
+# Constant in x1 on both sides of 0, where it is x2.
+heaviside = elementwise(
+    np.heaviside,
+    d=(None, lambda x1: x1 == 0),
+    formula=("0", "x1 == 0"),
+    kinks={(0.0, 1.0): (0.0, 1.0)},
+    selects=True,
+    samples=[call(normal(3, 4), normal(4)), call(np.array([0.0, 1.0, -1.0]), normal(3))],
+)
 ldexp = linear(
     np.ldexp,
     transpose=(lambda adjoint, x2: np.ldexp(adjoint, x2), None),
@@ -294,7 +307,12 @@ ldexp = linear(
     samples=[call(normal(3, 4), np.array([0, 1, -2, 3])), call(normal(), 2)],
 )
 fraction = elementwise(
-    lambda x: np.modf(x)[0], d=1, name="fraction", operands=("x",), formula="1", samples=[call(normal(3, 4))]
+    lambda x: np.modf(x)[0],
+    d=1,
+    name="fraction",
+    operands=("x",),
+    formula="1",
+    samples=[call(normal(3, 4))],
 )
 
 

@@ -46,23 +46,58 @@ def _i1_like(x: Any) -> Any:
 
 
 # 10.6.2, 10.6.1; 10.29.3, 10.29.1; for the scaled functions, with the derivative of exp(-x) or exp(x).
-# fmt: off
-j0  = elementwise(special.j0,  d=lambda x: -special.j1(x), formula="-j1(x)", samples=_any)
-j1  = elementwise(special.j1,  d=lambda x: 0.5 * (special.j0(x) - _second(special.jv, x)), formula="(j0(x) - jv(2, x))/2", samples=_any)
-y0  = elementwise(special.y0,  d=lambda x: -special.y1(x), formula="-y1(x)", samples=_right)
-y1  = elementwise(special.y1,  d=lambda x: 0.5 * (special.y0(x) - _second(special.yv, x)), formula="(y0(x) - yv(2, x))/2", samples=_right)
-i0  = elementwise(special.i0,  d=lambda x: special.i1(x), formula="i1(x)", samples=_any)
-i1  = elementwise(special.i1,  d=lambda x: 0.5 * (special.i0(x) + _second(special.iv, x)), formula="(i0(x) + iv(2, x))/2", samples=_any)
-i0e = elementwise(special.i0e, d=lambda x, out: special.i1e(x) - np.sign(x) * out, formula="i1e(x) - sign(x)*out", samples=_any)
-i1e = elementwise(special.i1e, d=lambda x, out: 0.5 * (special.i0e(x) + _second(special.ive, x)) - np.sign(x) * out,
-                  formula="(i0e(x) + ive(2, x))/2 - sign(x)*out", samples=_any)
-k0  = elementwise(special.k0,  d=lambda x: -special.k1(x), formula="-k1(x)", samples=_right)
-k1  = elementwise(special.k1,  d=lambda x: -0.5 * (special.k0(x) + _second(special.kv, x)), formula="-(k0(x) + kv(2, x))/2", samples=_right)
-k0e = elementwise(special.k0e, d=lambda x, out: out - special.k1e(x), formula="out - k1e(x)", samples=_right)
-k1e = elementwise(special.k1e, d=lambda x, out: out - 0.5 * (special.k0e(x) + _second(special.kve, x)),
-                  formula="out - (k0e(x) + kve(2, x))/2", samples=_right)
-numpy_i0 = elementwise(np.i0, d=_i1_like, operands=("x",), name="numpy.i0", formula="i1(x)", samples=_any)
-# fmt: on
+j0 = elementwise(special.j0, d=lambda x: -special.j1(x), formula="-j1(x)", samples=_any)
+j1 = elementwise(
+    special.j1,
+    d=lambda x: 0.5 * (special.j0(x) - _second(special.jv, x)),
+    formula="(j0(x) - jv(2, x))/2",
+    samples=_any,
+)
+y0 = elementwise(special.y0, d=lambda x: -special.y1(x), formula="-y1(x)", samples=_right)
+y1 = elementwise(
+    special.y1,
+    d=lambda x: 0.5 * (special.y0(x) - _second(special.yv, x)),
+    formula="(y0(x) - yv(2, x))/2",
+    samples=_right,
+)
+i0 = elementwise(special.i0, d=lambda x: special.i1(x), formula="i1(x)", samples=_any)
+i1 = elementwise(
+    special.i1,
+    d=lambda x: 0.5 * (special.i0(x) + _second(special.iv, x)),
+    formula="(i0(x) + iv(2, x))/2",
+    samples=_any,
+)
+i0e = elementwise(
+    special.i0e,
+    d=lambda x, out: special.i1e(x) - np.sign(x) * out,
+    formula="i1e(x) - sign(x)*out",
+    samples=_any,
+)
+i1e = elementwise(
+    special.i1e,
+    d=lambda x, out: 0.5 * (special.i0e(x) + _second(special.ive, x)) - np.sign(x) * out,
+    formula="(i0e(x) + ive(2, x))/2 - sign(x)*out",
+    samples=_any,
+)
+k0 = elementwise(special.k0, d=lambda x: -special.k1(x), formula="-k1(x)", samples=_right)
+k1 = elementwise(
+    special.k1,
+    d=lambda x: -0.5 * (special.k0(x) + _second(special.kv, x)),
+    formula="-(k0(x) + kv(2, x))/2",
+    samples=_right,
+)
+k0e = elementwise(
+    special.k0e, d=lambda x, out: out - special.k1e(x), formula="out - k1e(x)", samples=_right
+)
+k1e = elementwise(
+    special.k1e,
+    d=lambda x, out: out - 0.5 * (special.k0e(x) + _second(special.kve, x)),
+    formula="out - (k0e(x) + kve(2, x))/2",
+    samples=_right,
+)
+numpy_i0 = elementwise(
+    np.i0, d=_i1_like, operands=("x",), name="numpy.i0", formula="i1(x)", samples=_any
+)
 
 # ------------------------------------------------------------------------------------------ any order
 
@@ -76,34 +111,102 @@ def _scaled_j(function: Any, name: str) -> Any:
     return lambda x1, x2: 0.5 * (function(x1 - 1, _real_only(x2, name)) - function(x1 + 1, x2))
 
 
-_orders = [call(1.5, positive(3, 4)), call(np.array([0.0, 1.0, 2.0]), positive(3)), call(2, positive())]
+_orders = [
+    call(1.5, positive(3, 4)),
+    call(np.array([0.0, 1.0, 2.0]), positive(3)),
+    call(2, positive()),
+]
 _complex_orders = [*_orders, call(0.5, complex_normal(3))]
 _numbers = [call(2, positive(3, 4)), call(np.array([0, 1, 3]), positive(3))]
 _neighbours = "({0}(x1 - 1, x2) {1} {0}(x1 + 1, x2))/2"
 
-# fmt: off
-jv  = elementwise(special.jv,  d=(_order, _between(special.jv, -1)), formula=("", _neighbours.format("jv", "-")), samples=_complex_orders)
-yv  = elementwise(special.yv,  d=(_order, _between(special.yv, -1)), formula=("", _neighbours.format("yv", "-")), samples=_complex_orders)
-iv  = elementwise(special.iv,  d=(_order, _between(special.iv, 1)),  formula=("", _neighbours.format("iv", "+")), samples=_complex_orders)
-kv  = elementwise(special.kv,  d=(_order, lambda x1, x2: -0.5 * (special.kv(x1 - 1, x2) + special.kv(x1 + 1, x2))),
-                  formula=("", "-" + _neighbours.format("kv", "+")), samples=_complex_orders)
-yn  = elementwise(special.yn,  d=(_order, lambda x1, x2: _between(special.yv, -1)(1.0 * x1, x2)),
-                  formula=("", _neighbours.format("yv", "-")), samples=_numbers)
-kn  = elementwise(special.kn,  d=(_order, lambda x1, x2: -_between(special.kv, 1)(1.0 * x1, x2)),
-                  formula=("", "-" + _neighbours.format("kv", "+")), samples=_numbers)
-jve = elementwise(special.jve, d=(_order, _scaled_j(special.jve, "jve")), formula=("", _neighbours.format("jve", "-")), samples=_orders)
-yve = elementwise(special.yve, d=(_order, _scaled_j(special.yve, "yve")), formula=("", _neighbours.format("yve", "-")), samples=_orders)
-ive = elementwise(special.ive, d=(_order, lambda x1, x2, out: _between(special.ive, 1)(x1, _real_only(x2, "ive")) - np.sign(x2) * out),
-                  formula=("", _neighbours.format("ive", "+") + " - sign(x2)*out"), samples=_orders)
-kve = elementwise(special.kve, d=(_order, lambda x1, x2, out: out - _between(special.kve, 1)(x1, x2)),
-                  formula=("", "out - " + _neighbours.format("kve", "+")), samples=_complex_orders)
-hankel1  = elementwise(special.hankel1,  d=(_order, _between(special.hankel1, -1)), formula=("", _neighbours.format("hankel1", "-")), samples=[call(0.5, complex_normal(3))])
-hankel2  = elementwise(special.hankel2,  d=(_order, _between(special.hankel2, -1)), formula=("", _neighbours.format("hankel2", "-")), samples=[call(0.5, complex_normal(3))])
-hankel1e = elementwise(special.hankel1e, d=(_order, lambda x1, x2, out: _between(special.hankel1e, -1)(x1, x2) - 1j * out),
-                       formula=("", _neighbours.format("hankel1e", "-") + " - 1j*out"), samples=[call(0.5, complex_normal(3))])
-hankel2e = elementwise(special.hankel2e, d=(_order, lambda x1, x2, out: _between(special.hankel2e, -1)(x1, x2) + 1j * out),
-                       formula=("", _neighbours.format("hankel2e", "-") + " + 1j*out"), samples=[call(0.5, complex_normal(3))])
-# fmt: on
+jv = elementwise(
+    special.jv,
+    d=(_order, _between(special.jv, -1)),
+    formula=("", _neighbours.format("jv", "-")),
+    samples=_complex_orders,
+)
+yv = elementwise(
+    special.yv,
+    d=(_order, _between(special.yv, -1)),
+    formula=("", _neighbours.format("yv", "-")),
+    samples=_complex_orders,
+)
+iv = elementwise(
+    special.iv,
+    d=(_order, _between(special.iv, 1)),
+    formula=("", _neighbours.format("iv", "+")),
+    samples=_complex_orders,
+)
+kv = elementwise(
+    special.kv,
+    d=(_order, lambda x1, x2: -0.5 * (special.kv(x1 - 1, x2) + special.kv(x1 + 1, x2))),
+    formula=("", "-" + _neighbours.format("kv", "+")),
+    samples=_complex_orders,
+)
+yn = elementwise(
+    special.yn,
+    d=(_order, lambda x1, x2: _between(special.yv, -1)(1.0 * x1, x2)),
+    formula=("", _neighbours.format("yv", "-")),
+    samples=_numbers,
+)
+kn = elementwise(
+    special.kn,
+    d=(_order, lambda x1, x2: -_between(special.kv, 1)(1.0 * x1, x2)),
+    formula=("", "-" + _neighbours.format("kv", "+")),
+    samples=_numbers,
+)
+jve = elementwise(
+    special.jve,
+    d=(_order, _scaled_j(special.jve, "jve")),
+    formula=("", _neighbours.format("jve", "-")),
+    samples=_orders,
+)
+yve = elementwise(
+    special.yve,
+    d=(_order, _scaled_j(special.yve, "yve")),
+    formula=("", _neighbours.format("yve", "-")),
+    samples=_orders,
+)
+ive = elementwise(
+    special.ive,
+    d=(
+        _order,
+        lambda x1, x2, out: _between(special.ive, 1)(x1, _real_only(x2, "ive")) - np.sign(x2) * out,
+    ),
+    formula=("", _neighbours.format("ive", "+") + " - sign(x2)*out"),
+    samples=_orders,
+)
+kve = elementwise(
+    special.kve,
+    d=(_order, lambda x1, x2, out: out - _between(special.kve, 1)(x1, x2)),
+    formula=("", "out - " + _neighbours.format("kve", "+")),
+    samples=_complex_orders,
+)
+hankel1 = elementwise(
+    special.hankel1,
+    d=(_order, _between(special.hankel1, -1)),
+    formula=("", _neighbours.format("hankel1", "-")),
+    samples=[call(0.5, complex_normal(3))],
+)
+hankel2 = elementwise(
+    special.hankel2,
+    d=(_order, _between(special.hankel2, -1)),
+    formula=("", _neighbours.format("hankel2", "-")),
+    samples=[call(0.5, complex_normal(3))],
+)
+hankel1e = elementwise(
+    special.hankel1e,
+    d=(_order, lambda x1, x2, out: _between(special.hankel1e, -1)(x1, x2) - 1j * out),
+    formula=("", _neighbours.format("hankel1e", "-") + " - 1j*out"),
+    samples=[call(0.5, complex_normal(3))],
+)
+hankel2e = elementwise(
+    special.hankel2e,
+    d=(_order, lambda x1, x2, out: _between(special.hankel2e, -1)(x1, x2) + 1j * out),
+    formula=("", _neighbours.format("hankel2e", "-") + " + 1j*out"),
+    samples=[call(0.5, complex_normal(3))],
+)
 
 # -------------------------------------------------------------------------------------------- Kelvin
 
@@ -114,17 +217,35 @@ def _over(numerator: Any, x: Any) -> Any:
 
 
 # 10.61.3: both functions of a pair follow from Bessel's equation, ber'' = -bei - ber'/x.
-# fmt: off
-ber  = elementwise(special.ber,  d=lambda x: special.berp(x), formula="berp(x)", samples=_any)
-bei  = elementwise(special.bei,  d=lambda x: special.beip(x), formula="beip(x)", samples=_any)
-ker  = elementwise(special.ker,  d=lambda x: special.kerp(x), formula="kerp(x)", samples=_right)
-kei  = elementwise(special.kei,  d=lambda x: special.keip(x), formula="keip(x)", samples=_right)
-berp = elementwise(special.berp, d=lambda x, out: -special.bei(x) - _over(out, x), formula="-bei(x) - out/x", samples=_right)
-beip = elementwise(special.beip, d=lambda x, out: np.where(x == 0, 0.5, special.ber(x) - _over(out, x)), formula="ber(x) - out/x",
-                   kinks={0.0: 0.5}, samples=_right)
-kerp = elementwise(special.kerp, d=lambda x, out: -special.kei(x) - _over(out, x), formula="-kei(x) - out/x", samples=_right)
-keip = elementwise(special.keip, d=lambda x, out: special.ker(x) - _over(out, x), formula="ker(x) - out/x", samples=_right)
-# fmt: on
+ber = elementwise(special.ber, d=lambda x: special.berp(x), formula="berp(x)", samples=_any)
+bei = elementwise(special.bei, d=lambda x: special.beip(x), formula="beip(x)", samples=_any)
+ker = elementwise(special.ker, d=lambda x: special.kerp(x), formula="kerp(x)", samples=_right)
+kei = elementwise(special.kei, d=lambda x: special.keip(x), formula="keip(x)", samples=_right)
+berp = elementwise(
+    special.berp,
+    d=lambda x, out: -special.bei(x) - _over(out, x),
+    formula="-bei(x) - out/x",
+    samples=_right,
+)
+beip = elementwise(
+    special.beip,
+    d=lambda x, out: np.where(x == 0, 0.5, special.ber(x) - _over(out, x)),
+    formula="ber(x) - out/x",
+    kinks={0.0: 0.5},
+    samples=_right,
+)
+kerp = elementwise(
+    special.kerp,
+    d=lambda x, out: -special.kei(x) - _over(out, x),
+    formula="-kei(x) - out/x",
+    samples=_right,
+)
+keip = elementwise(
+    special.keip,
+    d=lambda x, out: special.ker(x) - _over(out, x),
+    formula="ker(x) - out/x",
+    samples=_right,
+)
 
 # ----------------------------------------------------------------------------------------- integrals
 
@@ -139,16 +260,33 @@ def _expn_x2(x1: Any, x2: Any) -> Any:
 
 
 # 6.2.1, 6.2.5, 8.19.13; 25.12.2 for Spence's function, SciPy's spence(x) being Li2(1 - x).
-# fmt: off
-exp1   = elementwise(special.exp1, d=lambda x: -np.exp(-x) / x, formula="-exp(-x)/x", samples=[*_right, call(complex_normal(3))])
-expi   = elementwise(special.expi, d=lambda x: np.exp(x) / x,   formula="exp(x)/x",   samples=[*_right, call(complex_normal(3))])
-expn   = elementwise(special.expn, d=(no_derivative("the order of an exponential integral"), _expn_x2), operands=("x1", "x2"),
-                     formula=("", "-expn(x1 - 1, x2)"), samples=[call(3, positive(3, 4)), call(np.array([0, 1, 2]), positive(3), max_order=1)])
-spence = elementwise(special.spence, d=_spence_x, formula="log(x)/(1 - x)", kinks={1.0: -1.0}, samples=_right)
-# fmt: on
+exp1 = elementwise(
+    special.exp1,
+    d=lambda x: -np.exp(-x) / x,
+    formula="-exp(-x)/x",
+    samples=[*_right, call(complex_normal(3))],
+)
+expi = elementwise(
+    special.expi,
+    d=lambda x: np.exp(x) / x,
+    formula="exp(x)/x",
+    samples=[*_right, call(complex_normal(3))],
+)
+expn = elementwise(
+    special.expn,
+    d=(no_derivative("the order of an exponential integral"), _expn_x2),
+    operands=("x1", "x2"),
+    formula=("", "-expn(x1 - 1, x2)"),
+    samples=[call(3, positive(3, 4)), call(np.array([0, 1, 2]), positive(3), max_order=1)],
+)
+spence = elementwise(
+    special.spence, d=_spence_x, formula="log(x)/(1 - x)", kinks={1.0: -1.0}, samples=_right
+)
 
 
-def _several(function: Any, partials: Any, formula: tuple[str, ...], samples: Any, source: str) -> Any:
+def _several(
+    function: Any, partials: Any, formula: tuple[str, ...], samples: Any, source: str
+) -> Any:
     """A function with several results: `partials(x, out)` gives the derivative of each."""
 
     def vjp(adjoint: Any, x: Any, out: Any) -> Any:

@@ -17,7 +17,12 @@ from wengert.primitives.shaping import as_array
 _either = [call(complex_normal(3, 4)), call(normal(3, 4)), call(complex_normal())]
 
 real = linear(
-    np.real, operands=("val",), transpose=lambda adjoint: adjoint, formula="the adjoint", batch="leading", samples=_either
+    np.real,
+    operands=("val",),
+    transpose=lambda adjoint: adjoint,
+    formula="the adjoint",
+    batch="leading",
+    samples=_either,
 )
 imag = linear(
     np.imag,
@@ -36,7 +41,10 @@ conjugate = linear(
 )
 
 
-@derived(np.angle, samples=[call(complex_normal(3, 4)), call(complex_normal(3), deg=True), call(normal(3))])
+@derived(
+    np.angle,
+    samples=[call(complex_normal(3, 4)), call(complex_normal(3), deg=True), call(normal(3))],
+)
 def angle(z: Any, deg: bool = False) -> Any:
     z = as_array(z)
     out = np.arctan2(np.imag(z), np.real(z))

@@ -15,7 +15,13 @@ import numpy as np
 from wengert.errors import UnsupportedFunctionError
 from wengert.primitives.family import derived, general, linear
 from wengert.primitives.products import conjugated
-from wengert.primitives.samples import call, complex_normal, normal, positive_definite, well_conditioned
+from wengert.primitives.samples import (
+    call,
+    complex_normal,
+    normal,
+    positive_definite,
+    well_conditioned,
+)
 from wengert.primitives.shaping import as_array
 
 GILES = (
@@ -141,7 +147,10 @@ cholesky_factor = general(
 )
 
 
-@derived(np.linalg.cholesky, samples=[call(positive_definite(3, 3)), call(positive_definite(3, 3), upper=True)])
+@derived(
+    np.linalg.cholesky,
+    samples=[call(positive_definite(3, 3)), call(positive_definite(3, 3), upper=True)],
+)
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     return cholesky_factor(square(a), upper=bool(upper))
 
@@ -188,12 +197,16 @@ eigh_of = general(
     samples=[
         call(positive_definite(3, 3), lower=True),
         call(positive_definite(2, 3, 3), lower=False),
-        call(normal(1, 1), lower=True),  # complex ones, whose phases are LAPACK's: test_decompositions.py
+        call(
+            normal(1, 1), lower=True
+        ),  # complex ones, whose phases are LAPACK's: test_decompositions.py
     ],
 )
 
 
-@derived(np.linalg.eigh, samples=[call(positive_definite(3, 3)), call(positive_definite(3, 3), "U")])
+@derived(
+    np.linalg.eigh, samples=[call(positive_definite(3, 3)), call(positive_definite(3, 3), "U")]
+)
 def eigh(a: Any, UPLO: str = "L") -> Any:
     return eigh_of(square(a), lower=_is_lower(UPLO))
 
@@ -226,7 +239,10 @@ eigvalsh_of = general(
 )
 
 
-@derived(np.linalg.eigvalsh, samples=[call(positive_definite(3, 3)), call(complex_normal(3, 3), UPLO="U")])
+@derived(
+    np.linalg.eigvalsh,
+    samples=[call(positive_definite(3, 3)), call(complex_normal(3, 3), UPLO="U")],
+)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return eigvalsh_of(square(a), lower=_is_lower(UPLO))
 
@@ -243,7 +259,9 @@ def _svd_inner(left: Any, right: Any, own: Any, s: Any) -> Any:
     turned1, turned2 = _off_diagonal(left), _off_diagonal(right)
     numerators = (turned1, turned1.mT, turned2, turned2.mT)
     over = _reciprocals((row - column) * (row + column), *numerators)
-    inner = _hermitian(over * turned1) * row + column * _hermitian(over * turned2) + _as_diagonal(own)
+    inner = (
+        _hermitian(over * turned1) * row + column * _hermitian(over * turned2) + _as_diagonal(own)
+    )
     if left.dtype.kind == "c":  # the phase, which u and v share, is put into u
         turn = np.imag(_own_diagonal(left))
         inner = inner + 1j * _as_diagonal(turn * _reciprocals(s, turn))
@@ -296,7 +314,9 @@ def _svd_turned(u: Any, turn: Any, outside: Any, s: Any) -> Any:
     u1 = u[..., :k]
     if u.shape[-2] == k:
         return u1 @ turn
-    outside = outside * _reciprocals(s[..., None, :], np.max(np.abs(outside), axis=-2, keepdims=True))
+    outside = outside * _reciprocals(
+        s[..., None, :], np.max(np.abs(outside), axis=-2, keepdims=True)
+    )
     du = u1 @ turn + outside
     if u.shape[-1] == k:
         return du
@@ -365,7 +385,9 @@ _SVDResult = type(np.linalg.svd(np.ones((1, 1))))  # NumPy's named tuple
         call(well_conditioned(2, 3, 3), compute_uv=False, hermitian=True),
     ],
 )
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+def svd(
+    a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
+) -> Any:
     a = matrices(a)
     if hermitian:
         return _svd_of_hermitian(square(a), compute_uv)
@@ -471,7 +493,10 @@ qr_of = general(
 )
 
 
-@derived(np.linalg.qr, samples=[call(normal(3, 2)), call(normal(2, 3), mode="complete"), call(normal(4, 3), "r")])
+@derived(
+    np.linalg.qr,
+    samples=[call(normal(3, 2)), call(normal(2, 3), mode="complete"), call(normal(4, 3), "r")],
+)
 def qr(a: Any, mode: str = "reduced") -> Any:
     a = matrices(a)
     if mode == "raw":

@@ -22,7 +22,9 @@ from wengert.primitives.samples import call, complex_normal, normal
 from wengert.primitives.shaping import as_array
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase  # in the order in which NumPy sorts them
-_SMALL = 4096  # multiplications; below it NumPy's own loop costs less than arranging a matrix product
+_SMALL = (
+    4096  # multiplications; below it NumPy's own loop costs less than arranging a matrix product
+)
 _ROUNDS = 256  # entries in each cache: programs have few patterns of indices and shapes
 
 # ---------------------------------------------------------------------------------- two operands at once
@@ -92,7 +94,9 @@ def _contract_x2(adjoint: Any, x1: Any, *, subscripts: str) -> Any:
     return contract(x1, adjoint, subscripts=f"{first},{out}->{second}")
 
 
-def _contract_batched(primitive: Any, values: Any, batched: Any, size: int, *, subscripts: str) -> Any:
+def _contract_batched(
+    primitive: Any, values: Any, batched: Any, size: int, *, subscripts: str
+) -> Any:
     first, second, out = _places(subscripts)
     index = next(k for k in _LETTERS if k not in subscripts)
     first, second = index * batched[0] + first, index * batched[1] + second
@@ -185,9 +189,7 @@ def _letters(part: Any) -> str:
     try:
         return "".join("..." if k is Ellipsis else _LETTERS[k.__index__()] for k in part)
     except (AttributeError, IndexError) as error:
-        raise TypeError(
-            "For this input type lists must contain either int or Ellipsis"
-        ) from error
+        raise TypeError("For this input type lists must contain either int or Ellipsis") from error
 
 
 def _hashable(optimize: Any) -> Any:
@@ -206,7 +208,9 @@ class Term(NamedTuple):
 class Route(NamedTuple):
     """What einsum does for given subscripts and shapes: the letters, and which operands meet when."""
 
-    inputs: tuple[tuple[str, str], ...]  # letters of an operand; those of its axes that are broadcast
+    inputs: tuple[
+        tuple[str, str], ...
+    ]  # letters of an operand; those of its axes that are broadcast
     out: str
     pairs: tuple[tuple[int, ...], ...]
 
@@ -234,11 +238,16 @@ def explicit(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
     left, arrow, out = subscripts.partition("->")
     inputs = left.split(",")
     spare = [k for k in _LETTERS if k not in subscripts]
-    hidden = [n - len(k.replace("...", "")) if "..." in k else 0 for n, k in zip(ndims, inputs, strict=True)]
+    hidden = [
+        n - len(k.replace("...", "")) if "..." in k else 0
+        for n, k in zip(ndims, inputs, strict=True)
+    ]
     ellipsis = "".join(spare[: max(hidden)])
     if not arrow:
         letters = left.replace("...", "").replace(",", "")
-        out = "..." * ("..." in left) + "".join(sorted(k for k in set(letters) if letters.count(k) == 1))
+        out = "..." * ("..." in left) + "".join(
+            sorted(k for k in set(letters) if letters.count(k) == 1)
+        )
     inputs = [
         k.replace("...", ellipsis[len(ellipsis) - n :]) for k, n in zip(inputs, hidden, strict=True)
     ]
@@ -283,7 +292,9 @@ def _prepared(a: Any, labels_and_broadcast: tuple[str, str]) -> Term:
     """An operand with every letter once: diagonals taken, axes of length one that broadcast dropped."""
     labels, broadcast = labels_and_broadcast
     if broadcast:
-        a = np.reshape(a, tuple(n for k, n in zip(labels, a.shape, strict=True) if k not in broadcast))
+        a = np.reshape(
+            a, tuple(n for k, n in zip(labels, a.shape, strict=True) if k not in broadcast)
+        )
         labels = "".join(k for k in labels if k not in broadcast)
     for k in labels:
         while labels.count(k) > 1:
@@ -320,7 +331,10 @@ def _finished(labels: str, result: Any, out: str) -> Any:
     return np.transpose(result, tuple(labels.index(k) for k in out))
 
 
-@derived(np.einsum_path, samples=[call("ij,jk,kl->il", normal(2, 3), normal(3, 4), normal(4, 2), max_order=0)])
+@derived(
+    np.einsum_path,
+    samples=[call("ij,jk,kl->il", normal(2, 3), normal(3, 4), normal(4, 2), max_order=0)],
+)
 def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: bool = False) -> Any:
     subscripts, arrays = written_out(operands)
     shells = [np.broadcast_to(0.0, a.shape) for a in arrays]

@@ -8,9 +8,11 @@ difficulty is calling rules quickly, so each is wrapped once, at declaration, in
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import CodeType, FunctionType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -127,8 +129,10 @@ class Primitive:
 
     def _adapter(self, rule: Rule | None) -> Callable[..., Any] | None:
         """``rule`` as a function of (leading arguments…, slots, like, parameters)."""
-        if rule is None or not callable(rule):
+        if rule is None or type(rule) is int:
             return rule
+        if not callable(rule):  # a number; `pull` looks for whole ones only
+            return lambda s, like, p, k: rule
         leading = self.rule_arguments
         names = _positional(rule)[len(leading) :]
         lacking = [name for name in names if name not in (*self.slots, *_EXTRA)]
@@ -136,8 +140,11 @@ class Primitive:
             raise TypeError(f"a rule of {self.name} names {lacking}; it may name {self.slots}")
         arguments = [*leading, *(_EXTRA.get(name) or f"s[{self.slots.index(name)}]" for name in names)]
         takes = ", ".join([*leading, "s", "like", "p", "k"])
-        text = f"lambda {takes}: rule({', '.join([*arguments, '**p'])})"
-        return eval(compile(text, "<wengert>", "eval"), {"rule": rule})  # names checked above
+        kinds = {p.kind for p in inspect.signature(rule).parameters.values()}
+        if inspect.Parameter.KEYWORD_ONLY in kinds or inspect.Parameter.VAR_KEYWORD in kinds:
+            arguments.append("**p")
+        text = f"lambda {takes}: rule({', '.join(arguments)})"
+        return eval(_compiled(text), {"rule": rule})  # names checked above
 
     def reads(self, position: int) -> frozenset[str]:
         """Names of the values that the rule of one operand reads."""
@@ -200,17 +207,17 @@ class Elementwise(Primitive):
     ) -> list[Any]:
         contributions: list[Any] = []
         tie = 0.0 if min(parents) < 0 else 0.5
-        for position, parent in enumerate(parents):
-            partial = self.adapters[position]
-            if parent < 0 or partial is None:
-                contributions.append(None)
-                continue
-            if callable(partial):
-                part = scale(adjoint, partial(saved, tie, parameters, position))
-            else:
-                part = adjoint if partial == 1 else adjoint * partial
-            if likes is not None and likes[position] is not None:
-                part = fit(part, likes[position], self)
+        position = -1
+        for parent, partial in zip(parents, self.adapters, strict=True):
+            position += 1
+            part = None
+            if parent >= 0 and partial is not None:
+                if type(partial) is int:
+                    part = adjoint if partial == 1 else adjoint * partial
+                else:
+                    part = scale(adjoint, partial(saved, tie, parameters, position))
+                if likes is not None and likes[position] is not None:
+                    part = fit(part, likes[position], self)
             contributions.append(part)
         return contributions
 
@@ -329,7 +336,7 @@ class Derived:
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Any,  # or (ufunc, name of its method)
         definition: Callable[..., Any],
         *,
         name: str | None = None,
@@ -374,7 +381,7 @@ def locally_constant(
 
 
 def derived(
-    function: Callable[..., Any], **declared: Any
+    function: Any, **declared: Any
 ) -> Callable[[Callable[..., Any]], Derived]:
     """Declare, as a decorator, a NumPy function by a definition in terms of other functions."""
     return lambda definition: Derived(function, definition, **declared)
@@ -385,9 +392,10 @@ def derived(
 
 def scale(adjoint: Any, partial: Any) -> Any:
     """``adjoint * partial``, written into the partial's buffer if nobody else holds it."""
+    if type(partial) is not np.ndarray:
+        return adjoint * partial
     if (
-        type(partial) is np.ndarray
-        and partial.size > _LARGE
+        partial.size > _LARGE
         and sys.getrefcount(partial) <= _UNSHARED
         and partial.base is None
         and type(adjoint) is np.ndarray
@@ -465,7 +473,15 @@ _EXTRA = {
 }
 
 
+@functools.cache
+def _compiled(text: str) -> CodeType:
+    """Many rules read the same slots: a thousand rules need some fifty adapters."""
+    return compile(text, "<wengert>", "eval")
+
+
 def _positional(rule: Rule) -> list[str]:
+    if type(rule) is FunctionType and not rule.__dict__:  # twenty times quicker than a signature
+        return list(rule.__code__.co_varnames[: rule.__code__.co_argcount])
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return [p.name for p in inspect.signature(rule).parameters.values() if p.kind in kinds]
 

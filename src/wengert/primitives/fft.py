@@ -19,7 +19,7 @@ from wengert.primitives.samples import call, complex_normal, normal
 from wengert.primitives.shaping import as_array
 
 # The scaling of a transform whose direction is reversed while its factor stays.
-_REVERSED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
+_REVERSED: dict[Any, Any] = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
 def _resized(a: Any, axis: int, length: int) -> Any:
@@ -59,9 +59,17 @@ def _irfft_transpose(adjoint: Any, like: Like, *, n: int, axis: int, norm: Any) 
 
 def _samples(draw: Any, smallest: int) -> list[Any]:
     norms = (None, "ortho", "forward")
-    found = [call(draw(2, 4), n=n, axis=1, norm=norm) for n, norm in zip((4, 7, 3), norms, strict=True)]
-    found += [call(draw(5, 2), n=n, axis=0, norm=norm) for n, norm in zip((5, 8, 2), norms, strict=True)]
-    return [*found, call(draw(0, 3), n=3, axis=1, norm=None), call(draw(1), n=smallest, axis=0, norm=None)]
+    found = [
+        call(draw(2, 4), n=n, axis=1, norm=norm) for n, norm in zip((4, 7, 3), norms, strict=True)
+    ]
+    found += [
+        call(draw(5, 2), n=n, axis=0, norm=norm) for n, norm in zip((5, 8, 2), norms, strict=True)
+    ]
+    return [
+        *found,
+        call(draw(0, 3), n=3, axis=1, norm=None),
+        call(draw(1), n=smallest, axis=0, norm=None),
+    ]
 
 
 def _along(function: Any, name: str, transpose: Any, formula: str, samples: Any) -> Any:
@@ -77,10 +85,18 @@ def _along(function: Any, name: str, transpose: Any, formula: str, samples: Any)
 
 
 fft_along = _along(
-    np.fft.fft, "fft", _fft_transpose, "fft(adjoint), cropped or padded", _samples(complex_normal, 1)
+    np.fft.fft,
+    "fft",
+    _fft_transpose,
+    "fft(adjoint), cropped or padded",
+    _samples(complex_normal, 1),
 )
 ifft_along = _along(
-    np.fft.ifft, "ifft", _ifft_transpose, "ifft(adjoint), cropped or padded", _samples(complex_normal, 1)
+    np.fft.ifft,
+    "ifft",
+    _ifft_transpose,
+    "ifft(adjoint), cropped or padded",
+    _samples(complex_normal, 1),
 )
 rfft_along = _along(
     np.fft.rfft,
@@ -120,9 +136,21 @@ def _transformed(primitive: Primitive, a: Any, n: Any, axis: Any, norm: Any) -> 
     return primitive(a, n=n, axis=axis, norm=norm)
 
 
-_complex_calls = [call(complex_normal(2, 4)), call(normal(3, 2), 5, axis=0), call(normal(4), norm="ortho")]
-_real_calls = [call(normal(2, 4)), call(normal(3, 2), 5, axis=0), call(normal(5), 3, norm="forward")]
-_half_calls = [call(complex_normal(2, 4)), call(complex_normal(3, 2), 5, 0), call(normal(4), norm="ortho")]
+_complex_calls = [
+    call(complex_normal(2, 4)),
+    call(normal(3, 2), 5, axis=0),
+    call(normal(4), norm="ortho"),
+]
+_real_calls = [
+    call(normal(2, 4)),
+    call(normal(3, 2), 5, axis=0),
+    call(normal(5), 3, norm="forward"),
+]
+_half_calls = [
+    call(complex_normal(2, 4)),
+    call(complex_normal(3, 2), 5, 0),
+    call(normal(4), norm="ortho"),
+]
 
 
 @derived(np.fft.fft, name="fft.fft", samples=_complex_calls)
@@ -197,7 +225,10 @@ _complex_nd = [
     call(complex_normal(3, 2), s=(-1, 3), axes=(0, 1), norm="forward"),
 ]
 _real_nd = [call(normal(2, 3)), call(normal(2, 4, 3), s=(4, 2), axes=(0, 1), norm="ortho")]
-_half_nd = [call(complex_normal(2, 3)), call(complex_normal(2, 4, 3), s=(4, 3), axes=(0, 1), norm="ortho")]
+_half_nd = [
+    call(complex_normal(2, 3)),
+    call(complex_normal(2, 4, 3), s=(4, 3), axes=(0, 1), norm="ortho"),
+]
 
 
 @derived(np.fft.fftn, name="fft.fftn", samples=[*_complex_nd, call(normal(2, 3), axes=(0, 0))])
@@ -220,7 +251,9 @@ def rfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
     return _along_each(np.fft.fft, a, s[:-1], axes[:-1], norm)
 
 
-@derived(np.fft.irfftn, name="fft.irfftn", samples=[*_half_nd, call(complex_normal(2, 3), axes=(1,))])
+@derived(
+    np.fft.irfftn, name="fft.irfftn", samples=[*_half_nd, call(complex_normal(2, 3), axes=(1,))]
+)
 def irfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
     a = as_array(a)
     s, axes = _lengths(a, s, axes, halved=True)
@@ -262,7 +295,12 @@ def _shifted(x: Any, axes: Any, shift: Any) -> Any:
     return np.roll(x, [shift(x.shape[k]) for k in axes], tuple(axes))
 
 
-_shifts = [call(normal(5)), call(normal(2, 3)), call(normal(4, 3), axes=1), call(complex_normal(2, 3), axes=(0, 1))]
+_shifts = [
+    call(normal(5)),
+    call(normal(2, 3)),
+    call(normal(4, 3), axes=1),
+    call(complex_normal(2, 3), axes=(0, 1)),
+]
 
 
 @derived(np.fft.fftshift, name="fft.fftshift", samples=_shifts)

@@ -21,7 +21,7 @@ def step_into(x: Any, step: tuple[str, Any]) -> Any:
     """One step of a path: a NumPy view where NumPy would make one."""
     kind, argument = step
     if kind == "getitem":
-        return x[argument]
+        return x[argument] if hasattr(x, "shape") else np.asarray(x)[argument]
     if kind == "reshape":
         return np.reshape(x, argument)
     if kind == "transpose":

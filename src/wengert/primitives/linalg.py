@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.primitives.family import derived, general
 from wengert.primitives.decompositions import GILES, dagger, from_triangle, matrices, square
+from wengert.primitives.family import derived, general
 from wengert.primitives.products import conjugated
 from wengert.primitives.samples import call, complex_normal, normal, well_conditioned
 from wengert.primitives.shaping import as_array
@@ -246,12 +246,18 @@ pinv_cut = general(
 
 @derived(
     np.linalg.pinv,
-    samples=[call(normal(3, 2)), call(normal(2, 3), rtol=None), call(well_conditioned(3, 3), hermitian=True)],
+    samples=[
+        call(normal(3, 2)),
+        call(normal(2, 3), rtol=None),
+        call(well_conditioned(3, 3), hermitian=True),
+    ],
 )
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, **given: Any) -> Any:
     a = matrices(a)
     if given.keys() - {"rtol"}:
-        raise TypeError(f"pinv() got an unexpected keyword argument {min(given.keys() - {'rtol'})!r}")
+        raise TypeError(
+            f"pinv() got an unexpected keyword argument {min(given.keys() - {'rtol'})!r}"
+        )
     if rcond is not None and given:
         raise ValueError("`rtol` and `rcond` can't be both set.")
     if rcond is None:
@@ -460,7 +466,9 @@ def _product(arrays: list[Any], splits: dict[tuple[int, int], int], first: int, 
     if first == last:
         return arrays[first]
     middle = splits[first, last]
-    return np.dot(_product(arrays, splits, first, middle), _product(arrays, splits, middle + 1, last))
+    return np.dot(
+        _product(arrays, splits, first, middle), _product(arrays, splits, middle + 1, last)
+    )
 
 
 # -------------------------------------------------------------------------------------------- tensors

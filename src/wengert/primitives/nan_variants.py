@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived
-from wengert.primitives.reductions import normalized_axes, operand, surely
+from wengert.primitives.reductions import operand, reduced_axes, surely
 from wengert.primitives.samples import call, distinct, normal
 from wengert.primitives.statistics import root
 
@@ -147,7 +147,7 @@ def _extremum(
     out = reduce(a, axis, keepdims=keepdims, **options)
     if valid is None:
         return out
-    axes = normalized_axes(axis, a.ndim)
+    axes = reduced_axes(axis, a.ndim)
     has_any = np.any(valid, axes, keepdims=keepdims, where=where)
     if initial is not None or (isinstance(has_any, np.ndarray | np.generic) and has_any.all()):
         return out

@@ -20,7 +20,7 @@ from wengert.primitives.shaping import as_array
 # -------------------------------------------------------------------------------- the p-norm of vectors
 
 
-def _p_norm(x: Any, *, ord: Any, axis: Any, keepdims: bool) -> Any:
+def _p_norm(x: Any, *, ord: Any, axis: Any, keepdims: Any) -> Any:
     """As numpy.linalg.norm computes it, along any number of axes."""
     if ord == 2:
         if len(axis) == x.ndim:
@@ -30,7 +30,9 @@ def _p_norm(x: Any, *, ord: Any, axis: Any, keepdims: bool) -> Any:
     if ord == 1:
         return np.add.reduce(np.abs(x), axis=axis, keepdims=keepdims)
     powers = np.abs(x) ** ord
-    return np.add.reduce(powers, axis=axis, keepdims=keepdims) ** np.reciprocal(ord, dtype=powers.dtype)
+    return np.add.reduce(powers, axis=axis, keepdims=keepdims) ** np.reciprocal(
+        ord, dtype=powers.dtype
+    )
 
 
 def _partials(x: Any, out: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
@@ -78,7 +80,9 @@ p_norm = general(
 )
 
 count_nonzero_as_float = locally_constant(
-    lambda x, *, axis, keepdims: np.add.reduce((x != 0).astype(np.finfo(x.dtype).dtype), axis=axis, keepdims=keepdims),
+    lambda x, *, axis, keepdims: np.add.reduce(
+        (x != 0).astype(np.finfo(x.dtype).dtype), axis=axis, keepdims=keepdims
+    ),
     name="norm_of_order_zero",
     batch="axis",
     samples=[call(normal(3, 4), axis=(1,), keepdims=False)],
@@ -179,14 +183,19 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     return _vector_norm(x, ord, normalized_axes(axis, x.ndim), bool(keepdims))
 
 
-@derived(np.linalg.matrix_norm, samples=[call(normal(2, 3, 4)), call(normal(3, 4), ord=2, keepdims=True)])
+@derived(
+    np.linalg.matrix_norm, samples=[call(normal(2, 3, 4)), call(normal(3, 4), ord=2, keepdims=True)]
+)
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return np.linalg.norm(x, axis=(-2, -1), keepdims=keepdims, ord=ord)
 
 
 @derived(
     np.linalg.cond,
-    samples=[call(normal(3, 2)), *(call(well_conditioned(3, 3), p) for p in (1, -2, "fro", np.inf))],
+    samples=[
+        call(normal(3, 2)),
+        *(call(well_conditioned(3, 3), p) for p in (1, -2, "fro", np.inf)),
+    ],
 )
 def cond(x: Any, p: Any = None) -> Any:
     x = matrices(x)
@@ -209,6 +218,9 @@ matrix_rank = locally_constant(
 )
 
 
-@derived(np.linalg.matrix_rank, samples=[call(normal(3, 2), max_order=0), call(normal(3, 3), rtol=1e-3, max_order=0)])
+@derived(
+    np.linalg.matrix_rank,
+    samples=[call(normal(3, 2), max_order=0), call(normal(3, 3), rtol=1e-3, max_order=0)],
+)
 def matrix_rank_of(A: Any, tol: Any = None, hermitian: bool = False, **given: Any) -> Any:
     return matrix_rank(as_array(A), tol=tol, hermitian=hermitian, **given)

@@ -64,7 +64,11 @@ convolve_full = linear(
 )
 
 _pairs = [
-    *(call(normal(m), normal(n), mode) for mode in ("full", "same", "valid") for m, n in ((5, 3), (2, 4), (4, 4))),
+    *(
+        call(normal(m), normal(n), mode)
+        for mode in ("full", "same", "valid")
+        for m, n in ((5, 3), (2, 4), (4, 4))
+    ),
     call(complex_normal(4), complex_normal(3)),
 ]
 
@@ -110,7 +114,10 @@ def _part(full: Any, a: Any, v: Any, mode: str, start: int) -> Any:
 # --------------------------------------------------------------------------------------- polynomials
 
 
-@derived(np.polyval, samples=[call(normal(4), normal(3)), call(normal(3), normal()), call(normal(3), normal(2, 2))])
+@derived(
+    np.polyval,
+    samples=[call(normal(4), normal(3)), call(normal(3), normal()), call(normal(3), normal(2, 2))],
+)
 def polyval(p: Any, x: Any) -> Any:
     x = as_array(x)
     y: Any = np.zeros(x.shape, x.dtype)
@@ -213,13 +220,18 @@ def roots(p: Any) -> Any:
     nonzero = np.nonzero(p != 0)[0]
     if len(nonzero) == 0:
         return np.array([])
-    at_zero = len(p) - int(nonzero[-1]) - 1
-    p = p[int(nonzero[0]) : int(nonzero[-1]) + 1]
+    p = p[int(nonzero[0]) :]
     if len(p) < 2:
-        return np.zeros(at_zero)
+        return np.array([])
     shift = np.eye(len(p) - 2, len(p) - 1, dtype=p.dtype)
     found = np.linalg.eigvals(np.concatenate([(-p[1:] / p[0])[None, :], shift]))
-    return np.concatenate([found, np.zeros(at_zero, found.dtype)]) if at_zero else found
+    # NumPy takes roots at zero out first and puts them at the end. They depend on the coefficients that are
+    # zero, as the other roots do: so here they are eigenvalues too.
+    at_zero = len(p) - 1 - int(nonzero[-1] - nonzero[0])
+    if not at_zero:
+        return found
+    smallest = np.argsort(np.argsort(np.abs(found))) < at_zero
+    return found[np.argsort(smallest, kind="stable")]
 
 
 # ------------------------------------------------------------------------------------------- fitting
@@ -283,5 +295,7 @@ def _weighted(table: Any, y: Any, w: Any) -> tuple[Any, Any]:
 
 def _variance(residuals: Any, freedom: int) -> Any:
     if freedom <= 0:
-        raise ValueError("the number of data points must exceed order to scale the covariance matrix")
+        raise ValueError(
+            "the number of data points must exceed order to scale the covariance matrix"
+        )
     return residuals / freedom

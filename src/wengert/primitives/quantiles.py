@@ -109,6 +109,7 @@ class _Slices:
             lost = np.any(self.is_nan, axis=0) if self.counts is None else self.counts == 0
             if not (isinstance(lost, np.ndarray | np.generic) and not lost.any()):
                 out = np.where(lost, np.nan, out)
+                out = out if out.shape else out[()]
         if self.kept == self.shape:
             return out
         return np.reshape(out, (*out.shape[: out.ndim - len(self.shape)], *self.kept))
@@ -166,7 +167,7 @@ def _quantile(
     if weight_of is None or rank.dtype.kind in "iu":
         return slices.finish(_picked(slices, below))
     both = _picked(slices, np.stack([below, whole_rank(rank, count - 1, after=1)]))
-    weight = weight_of(rank - below)
+    weight = weight_of(rank - below.astype(rank.dtype)).astype(rank.dtype)
     if slices.counts is None and not is_weak:
         weight = np.reshape(weight, (*q.shape, *(1 for _ in slices.shape)))
     return slices.finish(_interpolated(both[0], both[1], weight, is_weak))
@@ -256,11 +257,9 @@ def nanquantile(
     return _quantile(a, q, axis, method, keepdims, weights, ignore_nan=True)
 
 
-def _percent(q: Any, a: Any) -> Any:
-    """A percentage as a fraction; a Python number stays weak, but is rounded to the array's dtype."""
-    a = operand(a)
-    hundred = a.dtype.type(100) if a.dtype.kind == "f" else 100
-    return float(q / hundred) if type(q) in (int, float) else operand(q) / hundred
+def _percent(q: Any) -> Any:
+    """A percentage as a fraction; a Python number stays one."""
+    return (q if type(q) in (int, float) else operand(q)) / 100
 
 
 _percentiles = [call(distinct(5, 3), 30), call(distinct(5, 3), [20.0, 95.0], axis=0, method="weibull")]
@@ -278,7 +277,7 @@ def percentile(
     weights: Any = None,
 ) -> Any:
     """Percentiles, differentiable in the array and in `q`."""
-    return _quantile(a, _percent(q, a), axis, method, keepdims, weights, ignore_nan=False)
+    return _quantile(a, _percent(q), axis, method, keepdims, weights, ignore_nan=False)
 
 
 @derived(np.nanpercentile, samples=_percentiles)
@@ -293,7 +292,7 @@ def nanpercentile(
     weights: Any = None,
 ) -> Any:
     """Percentiles of what is not NaN."""
-    return _quantile(a, _percent(q, a), axis, method, keepdims, weights, ignore_nan=True)
+    return _quantile(a, _percent(q), axis, method, keepdims, weights, ignore_nan=True)
 
 
 # ----------------------------------------------------------------------------------------- medians
@@ -326,4 +325,5 @@ def nanmedian(a: Any, axis: Any = None, overwrite_input: Any = False, keepdims: 
         return np.nanmean(a, axis, keepdims=keepdims)
     below, above = np.maximum(slices.counts - 1, 0) // 2, slices.counts // 2
     both = _picked(slices, np.stack([below, above]))
-    return slices.finish(np.where(below == above, both[0], np.mean(both, axis=0)))
+    out = np.where(below == above, both[0], np.mean(both, axis=0))
+    return slices.finish(out if out.shape else out[()])

@@ -42,7 +42,7 @@ def can_cast(from_: Any, to: Any, casting: Any = "safe") -> Any:
 
 @derived(np.common_type, samples=[call(normal(3), normal(), max_order=0)])
 def common_type(*arrays: Any) -> Any:
-    return np.common_type(*[np.empty(0, _promoting(a)) for a in arrays])
+    return np.common_type(*[np.empty(0, a.dtype) for a in arrays])
 
 
 @derived(np.min_scalar_type, samples=[call(normal(3), max_order=0)])
@@ -52,7 +52,7 @@ def min_scalar_type(a: Any, /) -> Any:
 
 def _promoting(a: Any) -> Any:
     """What takes part in promotion: a dtype; a Python number as itself, since it is weak."""
-    return a.dtype if hasattr(a, "dtype") and hasattr(a, "shape") and not isinstance(a, np.dtype) else a
+    return a.dtype if hasattr(type(a), "__record__") else a
 
 
 # --------------------------------------------------------------------------------------- arrays like a

@@ -48,6 +48,11 @@ def normalized_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(sorted(normalize_axis_tuple(axis, ndim)))
 
 
+def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """As `normalized_axes`; the reductions that are ufuncs let a number have a first and last axis."""
+    return () if ndim == 0 and axis in (0, -1) else normalized_axes(axis, ndim)
+
+
 def normalized_axis(axis: Any, ndim: int) -> int:
     """One axis, as a number from 0."""
     return int(normalize_axis_tuple(axis, ndim)[0])
@@ -147,7 +152,7 @@ def sum(  # noqa: A001 (NumPy's name)
     a = operand(a) if dtype is None else operand(a).astype(dtype)
     if where is not True:
         a = np.where(where, a, 0)
-    out = add_up(a, axis=normalized_axes(axis, a.ndim), keepdims=bool(keepdims))
+    out = add_up(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
     return out if type(initial) is int and initial == 0 else out + initial
 
 
@@ -225,8 +230,8 @@ def _extremum(
     if initial is None:
         if where is not True:
             raise ValueError(_NO_IDENTITY.format(pair.__name__))
-        return primitive(a, axis=normalized_axes(axis, a.ndim), keepdims=bool(keepdims))
-    axes = normalized_axes(axis, a.ndim)
+        return primitive(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
+    axes = reduced_axes(axis, a.ndim)
     if where is not True:
         a = np.where(where, a, initial)
     if count_along(a.shape, axes) == 0:
@@ -344,7 +349,7 @@ def prod(
     a = operand(a) if dtype is None else operand(a).astype(dtype)
     if where is not True:
         a = np.where(where, a, 1)
-    out = multiply_up(a, axis=normalized_axes(axis, a.ndim), keepdims=bool(keepdims))
+    out = multiply_up(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
     return out if type(initial) is int and initial == 1 else out * initial
 
 
@@ -369,14 +374,14 @@ any_of, all_of, count_of = _question(np.any), _question(np.all), _question(np.co
 def any(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:  # noqa: A001
     """Whether any element is true."""
     a = operand(a) if where is True else np.where(where, a, 0)
-    return any_of(a, axis=normalized_axes(axis, a.ndim), keepdims=bool(keepdims))
+    return any_of(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
 
 
 @derived(np.all, samples=[call(normal(3, 4), axis=1, max_order=0)])
 def all(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:  # noqa: A001
     """Whether all elements are true."""
     a = operand(a) if where is True else np.where(where, a, 1)
-    return all_of(a, axis=normalized_axes(axis, a.ndim), keepdims=bool(keepdims))
+    return all_of(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
 
 
 @derived(np.count_nonzero, samples=[call(normal(3, 4), axis=1, max_order=0)])

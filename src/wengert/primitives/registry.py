@@ -18,6 +18,7 @@ TOPICS = (
     "exponential",
     "trigonometric",
     "special",
+    "gamma",
     "bessel",
     "hypergeometric",
     "rounding",

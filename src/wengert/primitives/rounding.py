@@ -155,7 +155,10 @@ def _answer(truth: Any) -> Any:
 # ------------------------------------------------------------------------------- choosing by value
 
 
-@derived(np.real_if_close, samples=[call(normal(3)), call(complex_normal(3)), call(complex_normal(3), tol=1e300)])
+@derived(
+    np.real_if_close,
+    samples=[call(normal(3)), call(complex_normal(3)), call(complex_normal(3), tol=1e300)],
+)
 def real_if_close(a: Any, tol: Any = 100) -> Any:
     """The real part, if the imaginary ones are all close to 0."""
     if not np.iscomplexobj(a):
@@ -165,8 +168,13 @@ def real_if_close(a: Any, tol: Any = 100) -> Any:
     return np.real(a) if np.all(np.abs(np.imag(a)) < tol) else a
 
 
-@derived(np.nan_to_num, samples=[call(normal(3, 4)), call(complex_normal(3)), call(normal(3), nan=1.0, posinf=2.0)])
-def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+@derived(
+    np.nan_to_num,
+    samples=[call(normal(3, 4)), call(complex_normal(3)), call(normal(3), nan=1.0, posinf=2.0)],
+)
+def nan_to_num(
+    x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
+) -> Any:
     """Numbers in place of NaN and infinity, where the derivative is 0."""
     if x.dtype.kind == "c":
         parts = [_finite(part, nan, posinf, neginf) for part in (np.real(x), np.imag(x))]

@@ -102,6 +102,8 @@ def as_array(a: Any) -> Any:
 
 def full_shape(shape: Any, size: int) -> tuple[int, ...]:
     """A shape as NumPy takes it (a number, several, one of them -1) as a tuple of sizes."""
+    if type(shape) is int and shape == -1:
+        return (size,)
     given = shape if isinstance(shape, tuple | list) else (shape,) if np.ndim(shape) == 0 else tuple(shape)
     sizes = [n if type(n) is int else operator.index(n) for n in given]
     if -1 in sizes:

@@ -1,6 +1,6 @@
-"""scipy.special: error functions, logistic and gamma functions, entropies, losses and power transforms.
+"""scipy.special: error functions, logistic functions, entropies, losses and power transforms.
 
-Bessel, elliptic and hypergeometric functions are in `bessel.py` and `hypergeometric.py`. Numbers after DLMF
+The others are in `gamma.py`, `bessel.py` and `hypergeometric.py`. Numbers after DLMF
 are equations of the NIST Digital Library of Mathematical Functions, https://dlmf.nist.gov. The one
 difficulty is cancellation: derivatives that are small differences of large terms have a series beside them.
 """
@@ -14,10 +14,18 @@ import numpy as np
 from scipy import special
 
 from wengert.errors import UnsupportedFunctionError
-from wengert.primitives.arithmetic import divided, horner, inverse, weakly, without_zero
+from wengert.primitives.arithmetic import divided, horner, inverse, weakly
 from wengert.primitives.exponential import LOG2, LOG10
 from wengert.primitives.family import derived, elementwise, locally_constant
-from wengert.primitives.samples import Draw, call, complex_normal, normal, positive, probability, unit
+from wengert.primitives.samples import (
+    Draw,
+    call,
+    complex_normal,
+    normal,
+    positive,
+    probability,
+    unit,
+)
 
 _any = [call(normal(3, 4)), call(normal())]
 _right = [call(positive(3, 4)), call(positive())]
@@ -90,36 +98,90 @@ def _log_ndtr_x(x: Any, out: Any) -> Any:
     return np.where(is_left, ratio, np.where(is_left, 0, density))
 
 
-# fmt: off
 # DLMF 7.2.1, 7.2.2, 7.2.5, 7.10.1; inverses by the derivative of an inverse.
-erf     = elementwise(special.erf,     d=lambda x: _ERF * _gauss(x),         formula="2/sqrt(pi)*exp(-x**2)",    lower="erf",  samples=_plane)
-erfc    = elementwise(special.erfc,    d=lambda x: -_ERF * _gauss(x),        formula="-2/sqrt(pi)*exp(-x**2)",   lower="erfc", samples=_plane)
-erfi    = elementwise(special.erfi,    d=lambda x: _ERF * np.exp(x * x),     formula="2/sqrt(pi)*exp(x**2)",     samples=_plane)
-erfcx   = elementwise(special.erfcx,   d=_erfcx_x,                           formula="2*x*out - 2/sqrt(pi)",
-                      samples=[*_plane, call(np.array([-1.0, 30.0, 60.0]))])
-dawsn   = elementwise(special.dawsn,   d=_dawsn_x,                           formula="1 - 2*x*out",              samples=_plane)
-wofz    = elementwise(special.wofz,    d=lambda x, out: 1j * _ERF - 2 * x * out, formula="2j/sqrt(pi) - 2*x*out",
-                      samples=[call(complex_normal(3))])
-erfinv  = elementwise(special.erfinv,  d=lambda out: 0.5 * _PI_ROOT * np.exp(out * out), formula="sqrt(pi)/2*exp(out**2)",
-                      kinks={1.0: np.inf}, samples=_inner)
-erfcinv = elementwise(special.erfcinv, d=lambda out: -0.5 * _PI_ROOT * np.exp(out * out), formula="-sqrt(pi)/2*exp(out**2)",
-                      kinks={0.0: -np.inf}, samples=_share)
-ndtr    = elementwise(special.ndtr,    d=lambda x: np.exp(-0.5 * x * x) / _TWO_PI_ROOT, formula="exp(-x**2/2)/sqrt(2*pi)",
-                      samples=_plane)
-ndtri   = elementwise(special.ndtri,   d=lambda out: _TWO_PI_ROOT * np.exp(0.5 * out * out),
-                      formula="sqrt(2*pi)*exp(out**2/2)", kinks={0.0: np.inf}, samples=_share)
-ndtri_exp = elementwise(special.ndtri_exp, d=lambda x, out: _TWO_PI_ROOT * np.exp(x + 0.5 * out * out),
-                        formula="sqrt(2*pi)*exp(x + out**2/2)", samples=[call(Draw("below zero", (3,), lambda rng, s: -rng.uniform(0.5, 3.0, s)))])
-log_ndtr = elementwise(special.log_ndtr, d=_log_ndtr_x, formula="exp(-x**2/2 - out)/sqrt(2*pi)",
-                       samples=[*_plane, call(np.array([-40.0, -3.0, 5.0]))])
-# fmt: on
+erf = elementwise(
+    special.erf,
+    d=lambda x: _ERF * _gauss(x),
+    formula="2/sqrt(pi)*exp(-x**2)",
+    lower="erf",
+    samples=_plane,
+)
+erfc = elementwise(
+    special.erfc,
+    d=lambda x: -_ERF * _gauss(x),
+    formula="-2/sqrt(pi)*exp(-x**2)",
+    lower="erfc",
+    samples=_plane,
+)
+erfi = elementwise(
+    special.erfi, d=lambda x: _ERF * np.exp(x * x), formula="2/sqrt(pi)*exp(x**2)", samples=_plane
+)
+erfcx = elementwise(
+    special.erfcx,
+    d=_erfcx_x,
+    formula="2*x*out - 2/sqrt(pi)",
+    samples=[*_plane, call(np.array([-1.0, 30.0, 60.0]))],
+)
+dawsn = elementwise(special.dawsn, d=_dawsn_x, formula="1 - 2*x*out", samples=_plane)
+wofz = elementwise(
+    special.wofz,
+    d=lambda x, out: 1j * _ERF - 2 * x * out,
+    formula="2j/sqrt(pi) - 2*x*out",
+    samples=[call(complex_normal(3))],
+)
+erfinv = elementwise(
+    special.erfinv,
+    d=lambda out: 0.5 * _PI_ROOT * np.exp(out * out),
+    formula="sqrt(pi)/2*exp(out**2)",
+    kinks={1.0: np.inf},
+    samples=_inner,
+)
+erfcinv = elementwise(
+    special.erfcinv,
+    d=lambda out: -0.5 * _PI_ROOT * np.exp(out * out),
+    formula="-sqrt(pi)/2*exp(out**2)",
+    kinks={0.0: -np.inf},
+    samples=_share,
+)
+ndtr = elementwise(
+    special.ndtr,
+    d=lambda x: np.exp(-0.5 * x * x) / _TWO_PI_ROOT,
+    formula="exp(-x**2/2)/sqrt(2*pi)",
+    samples=_plane,
+)
+ndtri = elementwise(
+    special.ndtri,
+    d=lambda out: _TWO_PI_ROOT * np.exp(0.5 * out * out),
+    formula="sqrt(2*pi)*exp(out**2/2)",
+    kinks={0.0: np.inf},
+    samples=_share,
+)
+ndtri_exp = elementwise(
+    special.ndtri_exp,
+    d=lambda x, out: _TWO_PI_ROOT * np.exp(x + 0.5 * out * out),
+    formula="sqrt(2*pi)*exp(x + out**2/2)",
+    samples=[call(Draw("below zero", (3,), lambda rng, s: -rng.uniform(0.5, 3.0, s)))],
+)
+log_ndtr = elementwise(
+    special.log_ndtr,
+    d=_log_ndtr_x,
+    formula="exp(-x**2/2 - out)/sqrt(2*pi)",
+    samples=[*_plane, call(np.array([-40.0, -3.0, 5.0]))],
+)
 owens_t = elementwise(
     special.owens_t,
     d=(
-        lambda x1, x2: -_gauss(math.sqrt(0.5) * x1) * special.erf(x1 * x2 * math.sqrt(0.5)) / (2 * _TWO_PI_ROOT),
+        lambda x1, x2: (
+            -_gauss(math.sqrt(0.5) * x1)
+            * special.erf(x1 * x2 * math.sqrt(0.5))
+            / (2 * _TWO_PI_ROOT)
+        ),
         lambda x1, x2: np.exp(-0.5 * x1 * x1 * (1 + x2 * x2)) / (2 * math.pi * (1 + x2 * x2)),
     ),
-    formula=("-exp(-x1**2/2)*erf(x1*x2/sqrt(2))/sqrt(8*pi)", "exp(-x1**2*(1 + x2**2)/2)/(2*pi*(1 + x2**2))"),
+    formula=(
+        "-exp(-x1**2/2)*erf(x1*x2/sqrt(2))/sqrt(8*pi)",
+        "exp(-x1**2*(1 + x2**2)/2)/(2*pi*(1 + x2**2))",
+    ),
     source="D. B. Owen, Annals of Mathematical Statistics 27 (1956), 1075, by the fundamental theorem",
     samples=[call(normal(3, 4), normal(4))],
 )
@@ -140,120 +202,103 @@ def _exprel_x(x: Any, out: Any) -> Any:
     return np.where(is_small, horner(_EXPREL, near), out * (1 - 1 / far) + 1 / far)
 
 
-# fmt: off
-expit     = elementwise(special.expit,     d=lambda out: out * (1 - out),      formula="out*(1 - out)", lower="sigmoid", samples=_any)
-logit     = elementwise(special.logit,     d=lambda x: inverse(x * (1 - x)),   formula="1/(x*(1 - x))", lower="logit",
-                        kinks={0.0: np.inf, 1.0: np.inf}, samples=_share)
-log_expit = elementwise(special.log_expit, d=lambda out: -np.expm1(out),       formula="1 - exp(out)",  lower="log_sigmoid", samples=_any)
-exprel    = elementwise(special.exprel,    d=_exprel_x, formula="(exp(x) - out)/x", kinks={0.0: 0.5},
-                        samples=[*_any, call(np.array([0.0, 0.9, -1.1]))])
-exp10     = elementwise(special.exp10,     d=lambda out: LOG10 * out,          formula="log(10)*out",   samples=_any)
-exp2      = elementwise(special.exp2,      d=lambda out: LOG2 * out, name="special.exp2", formula="log(2)*out", lower="exp2", samples=_any)
-expm1     = elementwise(special.expm1,     d=lambda out: out + 1, name="special.expm1", formula="out + 1", lower="expm1", samples=_plane)
-log1p     = elementwise(special.log1p,     d=lambda x: inverse(1 + x), name="special.log1p", formula="1/(1 + x)", lower="log1p", samples=_right)
-cbrt      = elementwise(special.cbrt,      d=lambda out: 1 / (3 * out * out), name="special.cbrt", formula="1/(3*out**2)", lower="cbrt",
-                        kinks={0.0: np.inf}, samples=_right)
-cosm1     = elementwise(special.cosm1,     d=lambda x: -np.sin(x),             formula="-sin(x)",       samples=_any)
+expit = elementwise(
+    special.expit,
+    d=lambda out: out * (1 - out),
+    formula="out*(1 - out)",
+    lower="sigmoid",
+    samples=_any,
+)
+logit = elementwise(
+    special.logit,
+    d=lambda x: inverse(x * (1 - x)),
+    formula="1/(x*(1 - x))",
+    lower="logit",
+    kinks={0.0: np.inf, 1.0: np.inf},
+    samples=_share,
+)
+log_expit = elementwise(
+    special.log_expit,
+    d=lambda out: -np.expm1(out),
+    formula="1 - exp(out)",
+    lower="log_sigmoid",
+    samples=_any,
+)
+exprel = elementwise(
+    special.exprel,
+    d=_exprel_x,
+    formula="(exp(x) - out)/x",
+    kinks={0.0: 0.5},
+    samples=[*_any, call(np.array([0.0, 0.9, -1.1]))],
+)
+exp10 = elementwise(special.exp10, d=lambda out: LOG10 * out, formula="log(10)*out", samples=_any)
+exp2 = elementwise(
+    special.exp2,
+    d=lambda out: LOG2 * out,
+    name="special.exp2",
+    formula="log(2)*out",
+    lower="exp2",
+    samples=_any,
+)
+expm1 = elementwise(
+    special.expm1,
+    d=lambda out: out + 1,
+    name="special.expm1",
+    formula="out + 1",
+    lower="expm1",
+    samples=_plane,
+)
+log1p = elementwise(
+    special.log1p,
+    d=lambda x: inverse(1 + x),
+    name="special.log1p",
+    formula="1/(1 + x)",
+    lower="log1p",
+    samples=_right,
+)
+cbrt = elementwise(
+    special.cbrt,
+    d=lambda out: 1 / (3 * out * out),
+    name="special.cbrt",
+    formula="1/(3*out**2)",
+    lower="cbrt",
+    kinks={0.0: np.inf},
+    samples=_right,
+)
+cosm1 = elementwise(special.cosm1, d=lambda x: -np.sin(x), formula="-sin(x)", samples=_any)
 
 _DEGREE = math.pi / 180
-sindg = elementwise(special.sindg, d=lambda x: _DEGREE * special.cosdg(x),    formula="pi/180*cosdg(x)",  samples=_any)
-cosdg = elementwise(special.cosdg, d=lambda x: -_DEGREE * special.sindg(x),   formula="-pi/180*sindg(x)", samples=_any)
-tandg = elementwise(special.tandg, d=lambda out: _DEGREE * (1 + out * out),   formula="pi/180*(1 + out**2)",  samples=_any)
-cotdg = elementwise(special.cotdg, d=lambda out: -_DEGREE * (1 + out * out),  formula="-pi/180*(1 + out**2)", samples=[call(Draw("angle", (3,), lambda rng, s: rng.uniform(20.0, 70.0, s)))])
-radian = elementwise(special.radian, d=(_DEGREE, _DEGREE / 60, _DEGREE / 3600), formula=("pi/180", "pi/180/60", "pi/180/3600"),
-                     samples=[call(positive(3), positive(3), positive())])
-special_round = locally_constant(special.round, name="special.round", samples=[call(normal(3), max_order=0)])
-# fmt: on
-
-# ------------------------------------------------------------------------------------ gamma functions
-
-
-def _trigamma(x: Any) -> Any:
-    return same_dtype(polygamma_of(1, x), x)
-
-
-def _polygamma_x(n: Any, x: Any) -> Any:
-    return polygamma_of(n + 1, x)
-
-
-def _rgamma_x(x: Any, out: Any) -> Any:
-    """Minus out times psi, also at the poles of psi, where it is (-1)**n n! (DLMF 5.7.1)."""
-    if np.iscomplexobj(x):
-        return -out * special.psi(x)
-    is_pole = np.logical_and(x <= 0, out == 0)
-    pole, regular = np.where(is_pole, x, 0), np.where(is_pole, 1, x)
-    return np.where(is_pole, np.cos(math.pi * pole) * special.gamma(1 - pole), -out * special.psi(regular))
-
-
-# DLMF 5.2.2: psi is the logarithmic derivative of gamma; 5.15.1: polygamma.
-# fmt: off
-gamma    = elementwise(special.gamma,    d=lambda x, out: out * special.psi(x), formula="out*psi(x)", lower="gamma", samples=[*_right, call(complex_normal(3), max_order=1)])
-gammaln  = elementwise(special.gammaln,  d=lambda x: special.psi(x), formula="psi(x)", lower="lgamma", samples=_right)
-loggamma = elementwise(special.loggamma, d=lambda x: special.psi(x), formula="psi(x)", samples=[*_right, call(complex_normal(3), max_order=1)])
-rgamma   = elementwise(special.rgamma,   d=_rgamma_x, formula="-out*psi(x)", kinks={0.0: 1.0, -1.0: -1.0, -2.0: 2.0}, samples=_right)
-psi      = elementwise(special.psi,      d=_trigamma, operands=("x",), formula="polygamma(1, x)", lower="digamma", samples=_right)
-gammasgn = locally_constant(special.gammasgn, samples=[call(normal(3), max_order=0)])
-polygamma_of = elementwise(lambda n, x: special.polygamma(n, x), name="polygamma", operands=("n", "x"), d=(no_derivative("the order of polygamma"), _polygamma_x),
-                           formula=("", "polygamma(n + 1, x)"), samples=[call(1, positive(3, 4)), call(np.array([0, 2]), positive(2))])
-# fmt: on
-
-
-@derived(special.polygamma, samples=[call(1, positive(3)), call(0, positive(3, 4))])
-def polygamma(n: Any, x: Any) -> Any:
-    """Derivative of order `n` of psi."""
-    return polygamma_of(n, x)
-
-
-# DLMF 25.11.17; there is no rule for the exponent.
-zeta_of = elementwise(
-    lambda x, q: special.zeta(x, q),
-    name="zeta",
-    operands=("x", "q"),
-    d=(no_derivative("the exponent of zeta"), lambda x, q: -x * zeta_of(x + 1, q)),
-    formula=("", "-x*zeta(x + 1, q)"),
-    samples=[call(2.5, positive(3, 4))],
+sindg = elementwise(
+    special.sindg, d=lambda x: _DEGREE * special.cosdg(x), formula="pi/180*cosdg(x)", samples=_any
+)
+cosdg = elementwise(
+    special.cosdg, d=lambda x: -_DEGREE * special.sindg(x), formula="-pi/180*sindg(x)", samples=_any
+)
+tandg = elementwise(
+    special.tandg,
+    d=lambda out: _DEGREE * (1 + out * out),
+    formula="pi/180*(1 + out**2)",
+    samples=_any,
+)
+cotdg = elementwise(
+    special.cotdg,
+    d=lambda out: -_DEGREE * (1 + out * out),
+    formula="-pi/180*(1 + out**2)",
+    samples=[call(Draw("angle", (3,), lambda rng, s: rng.uniform(20.0, 70.0, s)))],
+)
+radian = elementwise(
+    special.radian,
+    d=(_DEGREE, _DEGREE / 60, _DEGREE / 3600),
+    formula=("pi/180", "pi/180/60", "pi/180/3600"),
+    samples=[call(positive(3), positive(3), positive())],
+)
+special_round = locally_constant(
+    special.round, name="special.round", samples=[call(normal(3), max_order=0)]
 )
 
-
-@derived(special.zeta, samples=[call(2.5, positive(3))])
-def zeta(x: Any, q: Any = 1.0) -> Any:
-    """Sum of ``(k + q)**-x`` over k >= 0."""
-    return zeta_of(x, q)
-
-
-@derived(special.multigammaln, samples=[call(Draw("large", (3,), lambda rng, s: rng.uniform(2.0, 4.0, s)), 3)])
-def multigammaln(a: Any, d: Any) -> Any:
-    """Logarithm of the multivariate gamma function of dimension `d`."""
-    if np.ndim(d) or d != np.floor(d):
-        raise ValueError("d should be a positive integer (dimension)")
-    if np.any(a <= 0.5 * (d - 1)):
-        raise ValueError(f"condition a > {0.5 * (d - 1)} not met")
-    terms = [special.loggamma(a - (j - 1.0) / 2) for j in range(1, int(d) + 1)]
-    return np.sum(np.stack(terms), axis=0) + (d * (d - 1) * 0.25) * math.log(math.pi)
-
+# ------------------------------------------------------------------------------------------ entropies
 
 _two = [call(positive(3, 4), positive(4)), call(positive(3), 2.0), call(2.5, positive(3))]
-
-# DLMF 5.12.1, 5.2.4: quotients of gamma functions.
-# fmt: off
-beta   = elementwise(special.beta,   d=(lambda x1, x2, out: out * (_psi(x1) - special.psi(x1 + x2)), lambda x1, x2, out: out * (_psi(x2) - special.psi(x1 + x2))),
-                     formula=("out*(psi(x1) - psi(x1 + x2))", "out*(psi(x2) - psi(x1 + x2))"), samples=_two)
-betaln = elementwise(special.betaln, d=(lambda x1, x2: _psi(x1) - special.psi(x1 + x2), lambda x1, x2: _psi(x2) - special.psi(x1 + x2)),
-                     formula=("psi(x1) - psi(x1 + x2)", "psi(x2) - psi(x1 + x2)"), samples=_two)
-binom  = elementwise(special.binom,  d=(lambda x1, x2, out: out * (_psi(x1 + 1) - special.psi(x1 - x2 + 1)),
-                                        lambda x1, x2, out: out * (special.psi(x1 - x2 + 1) - _psi(x2 + 1))),
-                     formula=("out*(psi(x1 + 1) - psi(x1 - x2 + 1))", "out*(psi(x1 - x2 + 1) - psi(x2 + 1))"),
-                     samples=[call(Draw("large", (3, 4), lambda rng, s: rng.uniform(3.0, 4.0, s)), positive(4)), call(5, positive(3))])
-poch   = elementwise(special.poch,   d=(lambda x1, x2, out: out * (special.psi(x1 + x2) - _psi(x1)), lambda x1, x2, out: out * special.psi(x1 + x2)),
-                     formula=("out*(psi(x1 + x2) - psi(x1))", "out*psi(x1 + x2)"), samples=_two)
-# fmt: on
-
-
-def _psi(x: Any) -> Any:
-    return weakly(special.psi, x)
-
-
-# ------------------------------------------------------------------------------------------ entropies
 
 
 def _ratio(x1: Any, x2: Any) -> Any:
@@ -264,18 +309,42 @@ def _ratio(x1: Any, x2: Any) -> Any:
     return np.where(is_zero, 0, x1) / np.where(is_zero, 1, x2)
 
 
-# fmt: off
-entr     = elementwise(special.entr, d=lambda x: -np.log(x) - 1, formula="-log(x) - 1", kinks={0.0: np.inf}, samples=_right)
-rel_entr = elementwise(special.rel_entr, d=(lambda x1, x2: np.log(divided(x1, x2)) + 1, lambda x1, x2: -_ratio(x1, x2)),
-                       formula=("log(x1/x2) + 1", "-x1/x2"), kinks={(0.0, 1.0): (-np.inf, 0.0)}, samples=_two)
-kl_div   = elementwise(special.kl_div, d=(lambda x1, x2: np.log(divided(x1, x2)), lambda x1, x2: 1 - _ratio(x1, x2)),
-                       formula=("log(x1/x2)", "1 - x1/x2"), kinks={(0.0, 1.0): (-np.inf, 1.0)}, samples=_two)
-xlogy    = elementwise(special.xlogy, d=(lambda x2: weakly(np.log, x2), _ratio), operands=("x1", "x2"), formula=("log(x2)", "x1/x2"),
-                       kinks={(0.0, 0.0): (-np.inf, 0.0), (0.0, 2.0): (math.log(2), 0.0)},
-                       samples=[*_two, call(complex_normal(3), complex_normal(3))])
-xlog1py  = elementwise(special.xlog1py, d=(lambda x2: weakly(np.log1p, x2), lambda x1, x2: _ratio(x1, 1 + x2)), formula=("log1p(x2)", "x1/(1 + x2)"),
-                       kinks={(0.0, -1.0): (-np.inf, 0.0)}, samples=[*_two, call(complex_normal(3), complex_normal(3))])
-# fmt: on
+entr = elementwise(
+    special.entr,
+    d=lambda x: -np.log(x) - 1,
+    formula="-log(x) - 1",
+    kinks={0.0: np.inf},
+    samples=_right,
+)
+rel_entr = elementwise(
+    special.rel_entr,
+    d=(lambda x1, x2: np.log(divided(x1, x2)) + 1, lambda x1, x2: -_ratio(x1, x2)),
+    formula=("log(x1/x2) + 1", "-x1/x2"),
+    kinks={(0.0, 1.0): (-np.inf, 0.0)},
+    samples=_two,
+)
+kl_div = elementwise(
+    special.kl_div,
+    d=(lambda x1, x2: np.log(divided(x1, x2)), lambda x1, x2: 1 - _ratio(x1, x2)),
+    formula=("log(x1/x2)", "1 - x1/x2"),
+    kinks={(0.0, 1.0): (-np.inf, 1.0)},
+    samples=_two,
+)
+xlogy = elementwise(
+    special.xlogy,
+    d=(lambda x2: weakly(np.log, x2), _ratio),
+    operands=("x1", "x2"),
+    formula=("log(x2)", "x1/x2"),
+    kinks={(0.0, 0.0): (-np.inf, 0.0), (0.0, 2.0): (math.log(2), 0.0)},
+    samples=[*_two, call(complex_normal(3), complex_normal(3))],
+)
+xlog1py = elementwise(
+    special.xlog1py,
+    d=(lambda x2: weakly(np.log1p, x2), lambda x1, x2: _ratio(x1, 1 + x2)),
+    formula=("log1p(x2)", "x1/(1 + x2)"),
+    kinks={(0.0, -1.0): (-np.inf, 0.0)},
+    samples=[*_two, call(complex_normal(3), complex_normal(3))],
+)
 
 # -------------------------------------------------------------------------------------------- losses
 
@@ -324,24 +393,65 @@ def _inverse_lambda(base: Any, logarithm: Any, exponent: Any) -> Any:
     return -_boxcox_lambda(logarithm, exponent) * np.power(base, 1 - exponent)
 
 
-_transformed = [call(positive(3, 4), normal(4)), call(positive(3), np.array([0.0, 0.5, 1.0])), call(positive(3), 0.5)]
+_transformed = [
+    call(positive(3, 4), normal(4)),
+    call(positive(3), np.array([0.0, 0.5, 1.0])),
+    call(positive(3), 0.5),
+]
 
-# fmt: off
-boxcox   = elementwise(special.boxcox,   d=(lambda x1, x2: np.power(x1, x2 - 1), lambda x1, x2: _boxcox_lambda(weakly(np.log, x1), x2)),
-                       formula=("x1**(x2 - 1)", "log(x1)**2*(exprel(x2*log(x1)) - (exprel(x2*log(x1)) - 1)/(x2*log(x1)))"),
-                       samples=_transformed)
-boxcox1p = elementwise(special.boxcox1p, d=(lambda x1, x2: np.power(1 + x1, x2 - 1), lambda x1, x2: _boxcox_lambda(weakly(np.log1p, x1), x2)),
-                       formula=("(1 + x1)**(x2 - 1)", "log1p(x1)**2*(exprel(x2*log1p(x1)) - (exprel(x2*log1p(x1)) - 1)/(x2*log1p(x1)))"),
-                       samples=_transformed)
-inv_boxcox   = elementwise(special.inv_boxcox,   d=(lambda x2, out: np.power(out, 1 - x2), lambda x2, out: _inverse_lambda(out, np.log(out), x2)),
-                           operands=("x1", "x2"), formula=("out**(1 - x2)", "out*(x1/(1 + x1*x2) - log(out))/x2"), samples=[call(positive(3, 4), positive(4)), call(positive(3), 0.5)])
-inv_boxcox1p = elementwise(special.inv_boxcox1p, d=(lambda x2, out: np.power(1 + out, 1 - x2), lambda x2, out: _inverse_lambda(1 + out, np.log1p(out), x2)),
-                           formula=("(1 + out)**(1 - x2)", "(1 + out)*(x1/(1 + x1*x2) - log1p(out))/x2"), samples=[call(positive(3, 4), positive(4)), call(positive(3), 0.5)])
-powm1        = elementwise(special.powm1, d=(lambda x1, x2: x2 * np.power(x1, x2 - 1), lambda x1, out: (out + 1) * weakly(np.log, x1)),
-                           formula=("x2*x1**(x2 - 1)", "(out + 1)*log(x1)"), samples=_two)
-wrightomega  = elementwise(special.wrightomega, d=lambda out: out / (1 + out), formula="out/(1 + out)",
-                           source="R. M. Corless and D. J. Jeffrey, The Wright omega function (2002), eq. 5", samples=_plane)
-# fmt: on
+boxcox = elementwise(
+    special.boxcox,
+    d=(lambda x1, x2: np.power(x1, x2 - 1), lambda x1, x2: _boxcox_lambda(weakly(np.log, x1), x2)),
+    formula=(
+        "x1**(x2 - 1)",
+        "log(x1)**2*(exprel(x2*log(x1)) - (exprel(x2*log(x1)) - 1)/(x2*log(x1)))",
+    ),
+    samples=_transformed,
+)
+boxcox1p = elementwise(
+    special.boxcox1p,
+    d=(
+        lambda x1, x2: np.power(1 + x1, x2 - 1),
+        lambda x1, x2: _boxcox_lambda(weakly(np.log1p, x1), x2),
+    ),
+    formula=(
+        "(1 + x1)**(x2 - 1)",
+        "log1p(x1)**2*(exprel(x2*log1p(x1)) - (exprel(x2*log1p(x1)) - 1)/(x2*log1p(x1)))",
+    ),
+    samples=_transformed,
+)
+inv_boxcox = elementwise(
+    special.inv_boxcox,
+    d=(
+        lambda x2, out: np.power(out, 1 - x2),
+        lambda x2, out: _inverse_lambda(out, np.log(out), x2),
+    ),
+    operands=("x1", "x2"),
+    formula=("out**(1 - x2)", "out*(x1/(1 + x1*x2) - log(out))/x2"),
+    samples=[call(positive(3, 4), positive(4)), call(positive(3), 0.5)],
+)
+inv_boxcox1p = elementwise(
+    special.inv_boxcox1p,
+    d=(
+        lambda x2, out: np.power(1 + out, 1 - x2),
+        lambda x2, out: _inverse_lambda(1 + out, np.log1p(out), x2),
+    ),
+    formula=("(1 + out)**(1 - x2)", "(1 + out)*(x1/(1 + x1*x2) - log1p(out))/x2"),
+    samples=[call(positive(3, 4), positive(4)), call(positive(3), 0.5)],
+)
+powm1 = elementwise(
+    special.powm1,
+    d=(lambda x1, x2: x2 * np.power(x1, x2 - 1), lambda x1, out: (out + 1) * weakly(np.log, x1)),
+    formula=("x2*x1**(x2 - 1)", "(out + 1)*log(x1)"),
+    samples=_two,
+)
+wrightomega = elementwise(
+    special.wrightomega,
+    d=lambda out: out / (1 + out),
+    formula="out/(1 + out)",
+    source="R. M. Corless and D. J. Jeffrey, The Wright omega function (2002), eq. 5",
+    samples=_plane,
+)
 
 lambertw_of = elementwise(
     lambda z, *, k, tol: special.lambertw(z, k, tol),

@@ -83,19 +83,25 @@ def var(
     """Mean of squared deviations from the mean."""
     a, ddof = operand(a), _degrees(ddof, correction)
     axes = normalized_axes(axis, a.ndim)
-    is_half = dtype is None and a.dtype == np.float16
-    if dtype is not None or is_half or a.dtype.kind in "iub":
-        a = a.astype(np.float32 if is_half else dtype or float)  # halves are summed as floats
-    if mean is None:
+    if dtype is not None or a.dtype.kind in "iub":
+        a = a.astype(dtype or float)
+    count, counts = _counts(a, axes, keepdims, where)
+    if mean is None and a.dtype == np.float16:  # the mean of halves is reckoned in single precision
+        mean = (np.sum(a, axes, keepdims=True, where=where) / counts).astype(a.dtype)
+    elif mean is None:
         mean = np.mean(a, axes, keepdims=True, where=where)
     squares = np.sum(_squares(a - mean), axes, keepdims=keepdims, where=where)
-    if where is True:
-        count: Any = count_along(a.shape, axes)
-    else:
-        count = np.sum(np.broadcast_to(where, a.shape), axes, keepdims=keepdims)
     out = squares / _divisor(count, ddof)
-    kept = np.float16 if is_half else squares.dtype
-    return out if out.dtype == kept else out.astype(kept)
+    return out if out.dtype == squares.dtype else out.astype(squares.dtype)
+
+
+def _counts(a: Any, axes: tuple[int, ...], keepdims: Any, where: Any) -> tuple[Any, Any]:
+    """How many elements are reduced to one: in the shape of the result, and with all axes kept."""
+    if where is True:
+        count = count_along(a.shape, axes)
+        return count, count
+    where = np.broadcast_to(where, a.shape)
+    return np.sum(where, axes, keepdims=keepdims), np.sum(where, axes, keepdims=True)
 
 
 @derived(np.std, samples=_variances)

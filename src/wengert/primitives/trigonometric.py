@@ -113,7 +113,9 @@ def _sinc_x(x: Any, out: Any) -> Any:
     is_small = np.abs(x) < 0.3
     near = np.where(is_small, x, 0)
     far = np.where(is_small, 1, x)
-    return np.where(is_small, near * horner(_SINC, near * near), (np.cos(math.pi * far) - out) / far)
+    return np.where(
+        is_small, near * horner(_SINC, near * near), (np.cos(math.pi * far) - out) / far
+    )
 
 
 sinc = elementwise(

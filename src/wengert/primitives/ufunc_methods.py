@@ -49,44 +49,84 @@ def _given(**parameters: Any) -> dict[str, Any]:
 
 @derived((np.add, "reduce"), name="add.reduce", samples=_reduced)
 def add_reduce(
-    array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, initial: Any = _absent, where: Any = True
+    array: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    keepdims: Any = False,
+    initial: Any = _absent,
+    where: Any = True,
 ) -> Any:
     """The sum."""
-    return np.sum(array, axis=axis, **_given(dtype=dtype, keepdims=keepdims, initial=initial, where=where))
+    return np.sum(
+        array, axis=axis, **_given(dtype=dtype, keepdims=keepdims, initial=initial, where=where)
+    )
 
 
 @derived((np.multiply, "reduce"), name="multiply.reduce", samples=_reduced)
 def multiply_reduce(
-    array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, initial: Any = _absent, where: Any = True
+    array: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    keepdims: Any = False,
+    initial: Any = _absent,
+    where: Any = True,
 ) -> Any:
     """The product."""
-    return np.prod(array, axis=axis, **_given(dtype=dtype, keepdims=keepdims, initial=initial, where=where))
+    return np.prod(
+        array, axis=axis, **_given(dtype=dtype, keepdims=keepdims, initial=initial, where=where)
+    )
 
 
 @derived((np.maximum, "reduce"), name="maximum.reduce", samples=_reduced)
 def maximum_reduce(
-    array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, initial: Any = _absent, where: Any = True
+    array: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    keepdims: Any = False,
+    initial: Any = _absent,
+    where: Any = True,
 ) -> Any:
     """The largest."""
-    return np.max(_converted(array, dtype), axis=axis, **_given(keepdims=keepdims, initial=initial, where=where))
+    return np.max(
+        _converted(array, dtype),
+        axis=axis,
+        **_given(keepdims=keepdims, initial=initial, where=where),
+    )
 
 
 @derived((np.minimum, "reduce"), name="minimum.reduce", samples=_reduced)
 def minimum_reduce(
-    array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, initial: Any = _absent, where: Any = True
+    array: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    keepdims: Any = False,
+    initial: Any = _absent,
+    where: Any = True,
 ) -> Any:
     """The smallest."""
-    return np.min(_converted(array, dtype), axis=axis, **_given(keepdims=keepdims, initial=initial, where=where))
+    return np.min(
+        _converted(array, dtype),
+        axis=axis,
+        **_given(keepdims=keepdims, initial=initial, where=where),
+    )
 
 
-@derived((np.logical_and, "reduce"), name="logical_and.reduce", samples=[call(normal(3, 4), max_order=0)])
-def logical_and_reduce(array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, **kwargs: Any) -> Any:
+@derived(
+    (np.logical_and, "reduce"), name="logical_and.reduce", samples=[call(normal(3, 4), max_order=0)]
+)
+def logical_and_reduce(
+    array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, **kwargs: Any
+) -> Any:
     """Whether all are true."""
     return np.all(array, axis=axis, keepdims=keepdims, **kwargs)
 
 
-@derived((np.logical_or, "reduce"), name="logical_or.reduce", samples=[call(normal(3, 4), max_order=0)])
-def logical_or_reduce(array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, **kwargs: Any) -> Any:
+@derived(
+    (np.logical_or, "reduce"), name="logical_or.reduce", samples=[call(normal(3, 4), max_order=0)]
+)
+def logical_or_reduce(
+    array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, **kwargs: Any
+) -> Any:
     """Whether any is true."""
     return np.any(array, axis=axis, keepdims=keepdims, **kwargs)
 
@@ -107,9 +147,18 @@ log_of_sum_in_order = general(
 )
 
 
-@derived((np.logaddexp, "reduce"), name="logaddexp.reduce", samples=[*_reduced, call(normal(3), where=[True, False, True])])
+@derived(
+    (np.logaddexp, "reduce"),
+    name="logaddexp.reduce",
+    samples=[*_reduced, call(normal(3), where=[True, False, True])],
+)
 def logaddexp_reduce(
-    array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, initial: Any = _absent, where: Any = True
+    array: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    keepdims: Any = False,
+    initial: Any = _absent,
+    where: Any = True,
 ) -> Any:
     """The logarithm of the sum of exponentials."""
     a = _converted(array, dtype)
@@ -141,14 +190,25 @@ first_less_others = linear(
 )
 
 
-@derived((np.subtract, "reduce"), name="subtract.reduce", samples=[call(normal(3, 4)), call(normal(3), initial=2.0)])
+@derived(
+    (np.subtract, "reduce"),
+    name="subtract.reduce",
+    samples=[call(normal(3, 4)), call(normal(3), initial=2.0)],
+)
 def subtract_reduce(
-    array: Any, axis: Any = 0, dtype: Any = None, keepdims: Any = False, initial: Any = _absent, where: Any = True
+    array: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    keepdims: Any = False,
+    initial: Any = _absent,
+    where: Any = True,
 ) -> Any:
     """The first less all others."""
     axes = normalized_axes(axis, array.ndim)
     if len(axes) > 1:
-        raise ValueError("reduction operation 'subtract' is not reorderable, so at most one axis may be specified")
+        raise ValueError(
+            "reduction operation 'subtract' is not reorderable, so at most one axis may be specified"
+        )
     if len(axes) == 0 or initial is not _absent or where is not True or array.shape[axes[0]] == 0:
         return reduce(np.subtract, array, axes, dtype, keepdims, initial, where)
     out = first_less_others(_converted(array, dtype), axis=axes[0])
@@ -240,11 +300,17 @@ sum_of_segments = linear(
 )
 
 
-@derived((np.add, "reduceat"), name="add.reduceat", samples=[call(normal(6), [0, 2, 3]), call(normal(2, 6), [1, 4, 3], axis=-1)])
+@derived(
+    (np.add, "reduceat"),
+    name="add.reduceat",
+    samples=[call(normal(6), [0, 2, 3]), call(normal(2, 6), [1, 4, 3], axis=-1)],
+)
 def add_reduceat(array: Any, indices: Any, axis: Any = 0, dtype: Any = None) -> Any:
     """Sums of segments."""
     indices = np.array(indices, dtype=np.intp)
-    return sum_of_segments(_converted(array, dtype), indices=indices, axis=_axis_number(axis, array.ndim))
+    return sum_of_segments(
+        _converted(array, dtype), indices=indices, axis=_axis_number(axis, array.ndim)
+    )
 
 
 # -------------------------------------------------------------------------------- the general definitions
@@ -270,7 +336,9 @@ def reduce(
             )
         a = np.where(where, a, ufunc.identity)
     kept = tuple(length for k, length in enumerate(a.shape) if k not in axes)
-    rows = np.reshape(np.moveaxis(a, axes, tuple(range(len(axes)))), (-1, *kept)) if axes else a[None]
+    rows = (
+        np.reshape(np.moveaxis(a, axes, tuple(range(len(axes)))), (-1, *kept)) if axes else a[None]
+    )
     out, start = _start(ufunc, rows, initial)
     for k in range(start, rows.shape[0]):
         out = ufunc(out, rows[k])
@@ -286,7 +354,9 @@ def _start(ufunc: np.ufunc, rows: Any, initial: Any) -> tuple[Any, int]:
     if rows.shape[0]:
         return rows[0], 1
     if ufunc.identity is None:
-        raise ValueError(f"zero-size array to reduction operation {ufunc.__name__} which has no identity")
+        raise ValueError(
+            f"zero-size array to reduction operation {ufunc.__name__} which has no identity"
+        )
     return np.full(rows.shape[1:], ufunc.identity, rows.dtype), 0
 
 
@@ -313,7 +383,9 @@ def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: Any = 0, dtype: An
     starts = np.array(indices, dtype=np.intp)
     for start in starts:
         if not 0 <= start < rows.shape[0]:
-            raise IndexError(f"index {start} out-of-bounds in {ufunc.__name__}.reduceat [0, {rows.shape[0]})")
+            raise IndexError(
+                f"index {start} out-of-bounds in {ufunc.__name__}.reduceat [0, {rows.shape[0]})"
+            )
     stops = np.append(starts[1:], rows.shape[0])
     parts = [
         ufunc.reduce(rows[start:stop], axis=0) if stop > start else rows[start]

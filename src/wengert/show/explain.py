@@ -1,11 +1,12 @@
 """`explain`: a function's tape as a table of values, local derivatives and adjoints.
 
-It holds what the log of `show/text.py` does not: for each operand of an operation the formula of the
-local derivative, with the names and numbers of this tape put in. The data come from `wg.trace`.
+It holds what the log of `show/text.py` does not: for each operand of an operation the formula of
+the local derivative, with the names and numbers of this tape put in. The data come from `wg.trace`.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from wengert import tree
 from wengert.primitives.family import Elementwise
 from wengert.show.text import _step, stretches, value_text
+from wengert.tape.columns import Decision
 from wengert.transforms.arguments import name_of
 from wengert.transforms.trace import Entry, Trace, trace
 
@@ -46,11 +48,12 @@ def explain(f: Callable[..., Any], *args: Any, check: bool = False, **kwargs: An
     Parameters
     ----------
     f : callable
-        Plain NumPy code. If it returns no scalar, the adjoints are those of the sum of all elements.
+        Plain NumPy code. If it returns no scalar, the adjoints are those of the sum of all
+        elements.
     *args, **kwargs
         Its arguments. Every floating-point number or array in them is an input.
     check : bool
-        Take the derivative by each input by finite differences as well: four calls for each element.
+        Take the derivative by each input by finite differences as well: four calls an element.
 
     Returns
     -------
@@ -61,20 +64,14 @@ def explain(f: Callable[..., Any], *args: Any, check: bool = False, **kwargs: An
     --------
     >>> from wengert.show.explain import explain
     >>> print(explain(lambda x, y: np.sin(x * y), 1.5, 2.0))
-    #   name  operation             value   adjoint  local derivatives
-        x                             1.5  -1.97998
-        y                               2  -1.48499
-    #1  v1    multiply(x, y)            3  -0.98999  by x: y = 2; by y: x = 1.5
-    #2  v2    sin(v1)         0.141120008         1  by v1: cos(v1) = -0.9899924966
+    #   name  operation              value        adjoint  local derivatives
+        x                              1.5   -1.979984993
+        y                                2   -1.484988745
+    #1  v1    multiply(x, y)             3  -0.9899924966  by x: y = 2; by y: x = 1.5
+    #2  v2    sin(v1)         0.1411200081              1  by v1: cos(v1) = -0.9899924966
     """
     traced = trace(f, *args, **kwargs)
-    notes = []
-    if any(adjoint is not None for adjoint in traced.adjoints) is False:
-        values = [out.value for out in traced.outputs]
-        traced.sweep(*[np.ones_like(value) for value in values])
-        shapes = ", ".join(str(np.shape(value)) for value in values)
-        notes.append(f"The result is no scalar ({shapes}): adjoints are those of the sum of all.")
-    notes += [_decision_text(decision) for decision in traced.decisions]
+    notes = [*_swept(traced), *(_decision_text(traced, decision) for decision in traced.decisions)]
     differences = _differences(f, args, kwargs) if check else [None] * len(traced.inputs)
     return Explanation(traced, tuple(_rows(traced, differences)), tuple(notes))
 
@@ -114,7 +111,13 @@ class Explanation:
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for head in self._heads():
-            table.add_column(head, justify="right" if head in NUMERIC else "left", style=STYLES.get(head))
+            is_number = head in NUMERIC
+            table.add_column(
+                head,
+                justify="right" if is_number else "left",
+                style=STYLES.get(head),
+                no_wrap=is_number or head in ("#", "name"),
+            )
         for line in self._lines():
             table.add_row(*[Text(cell) for cell in line])
         yield table
@@ -143,7 +146,7 @@ class Explanation:
                 yield [row.number, row.name, row.operation, *numbers, _locals_text(row.locals)]
             if stretch.times > 1:
                 last = self.rows[stretch.start + stretch.length * stretch.times - 1]
-                repeated = f"... {stretch.length} above × {stretch.times}, to {last.number}"
+                repeated = f"... {stretch.length} above, {stretch.times} times, to {last.number}"
                 yield ["", "", repeated, *[""] * (len(self._heads()) - 3)]
 
 
@@ -152,6 +155,18 @@ STYLES = {"#": "dim", "name": "bold", "adjoint": "red", "finite difference": "ye
 
 
 # ---- rows ---------------------------------------------------------------------------------------
+
+
+def _swept(traced: Trace) -> list[str]:
+    """Give the tape adjoints if it has none by itself; what to say about it."""
+    values = [out.value for out in traced.outputs]
+    if not any(isinstance(out, Entry) for out in traced.outputs):
+        return ["The result depends on no input."]
+    if len(values) == 1 and np.size(values[0]) == 1:
+        return []
+    traced.sweep(*[np.ones_like(value) for value in values])
+    shapes = ", ".join(str(np.shape(value)) for value in values)
+    return [f"The result is no scalar but of shape {shapes}: adjoints are those of its sum."]
 
 
 def _rows(traced: Trace, differences: Sequence[Any]) -> Iterator[Row]:
@@ -165,21 +180,23 @@ def _rows(traced: Trace, differences: Sequence[Any]) -> Iterator[Row]:
         operation = f"{step.operation}({', '.join(step.operands)})"
         number = f"#{entry.index - count + 1}"
         found = tuple(_locals(entry, step.operands))
-        yield Row(number, entry.name, operation, entry.value, entry.adjoint, found, key=step.key)
+        # Equal keys, as a loop gives them, are shown once: the same instruction of the user's.
+        place = entry.place
+        key = None if place is None else (place.code, place.instruction, step.operation)
+        yield Row(number, entry.name, operation, entry.value, entry.adjoint, found, key=key)
 
 
 def _locals(entry: Entry, operands: Sequence[str]) -> Iterator[Local]:
     """The local derivatives by the operands that are on the tape."""
     primitive, values = entry.primitive, entry.locals
     assert primitive is not None
-    is_elementwise = isinstance(primitive, Elementwise)
     names = {**dict(zip(primitive.operands, operands, strict=False)), "out": entry.name}
+    if not isinstance(primitive, Elementwise):  # a formula in words, where "a" may be an article
+        names = {name: operand for name, operand in names.items() if len(name) > 1}
     for k, operand in enumerate(entry.operands):
         if not isinstance(operand, Entry) or not primitive.is_differentiable(k):
             continue
-        formula = primitive.formula[min(k, len(primitive.formula) - 1)]
-        if is_elementwise:
-            formula = _renamed(formula, names)
+        formula = _renamed(primitive.formula[min(k, len(primitive.formula) - 1)], names)
         yield Local(operand.name, formula, None if values is None else values[k])
 
 
@@ -197,9 +214,11 @@ def _locals_text(found: Sequence[Local]) -> str:
     return "; ".join(texts)
 
 
-def _decision_text(decision: Any) -> str:
+def _decision_text(traced: Trace, decision: Decision) -> str:
+    """What was compared on the way, which user code may have branched on."""
     operands = ", ".join(
-        value_text(x.value) if hasattr(x, "value") else f"entry {x}" for x in decision.operands
+        traced.entries[x].name if isinstance(x, int) else value_text(x.value)
+        for x in decision.operands
     )
     where = f", {decision.place.line}" if decision.place is not None else ""
     return f"Decided: {decision.primitive.name}({operands}) is {value_text(decision.value)}{where}"
@@ -226,7 +245,7 @@ def _differences(f: Callable[..., Any], args: Any, kwargs: Any) -> list[Any]:
         return sum(np.sum(np.real(out)) for out in tree.leaves(f(*arguments, **keywords)))
 
     return [
-        _by_differences(lambda moved, k=k: total(k, moved), np.asarray(leaf))
+        _by_differences(functools.partial(total, k), np.asarray(leaf))
         for k, leaf in enumerate(leaves)
         if np.asarray(leaf).dtype.kind in "fc"
     ]
@@ -261,7 +280,8 @@ def _row_as_dict(row: Row, is_checked: bool) -> dict[str, Any]:
         "value": _plain(row.value),
         "adjoint": _plain(row.adjoint),
         "local_derivatives": [
-            {"operand": x.operand, "formula": x.formula, "value": _plain(x.value)} for x in row.locals
+            {"operand": x.operand, "formula": x.formula, "value": _plain(x.value)}
+            for x in row.locals
         ],
     }
     if is_checked and row.difference is not None:
@@ -279,5 +299,7 @@ def _plain(value: Any) -> Any:
     if array.ndim:
         return [_plain(part) for part in array]
     number = array.item()
-    is_finite = isinstance(number, int | bool) or (isinstance(number, float) and np.isfinite(number))
+    is_finite = isinstance(number, int | bool) or (
+        isinstance(number, float) and np.isfinite(number)
+    )
     return number if is_finite else str(number)

@@ -25,7 +25,7 @@ from wengert.primitives.joining import part as PART
 from wengert.tape.array import Array, Path, Trace, rebuild
 from wengert.tape.structural import backward_masked, has_nan
 from wengert.tape.sweep import backward
-from wengert.tape.tape import NOTHING, _likes
+from wengert.tape.tape import _PLAIN, NOTHING, _likes
 from wengert.tape.writing import put
 
 
@@ -93,15 +93,20 @@ class Node:
         "serial",
     )
 
-    def __init__(self, known: Recorders) -> None:
+    def __init__(
+        self,
+        known: Recorders,
+        primitive: Primitive | None = None,
+        parents: tuple[Node | None, ...] = (),
+        saved: tuple[Any, ...] | None = (),
+        likes: Any = None,
+        parameters: dict[str, Any] = NOTHING,
+    ) -> None:
         self.known = known
-        self.recorded = NOBODY
+        self.recorded = NOBODY if primitive is None else known
         self.serial = next(_serials)
-        self.primitive: Primitive | None = None
-        self.parents: tuple[Node | None, ...] = ()
-        self.saved: tuple[Any, ...] | None = ()
-        self.likes: Any = None
-        self.parameters = NOTHING
+        self.primitive, self.parents, self.saved = primitive, parents, saved
+        self.likes, self.parameters = likes, parameters
         self.grad: Any = None
         self.keeps_grad = False
 
@@ -120,24 +125,6 @@ class Node:
             self.recorded -= {recorder}
         elif self.saved is not None and any(value is not None for value in self.saved):
             self.saved, self.parents, self.parameters = None, (), NOTHING
-
-
-def entry(
-    primitive: Primitive,
-    parents: Sequence[Node | None],
-    saved: tuple[Any, ...],
-    likes: Any,
-    parameters: dict[str, Any],
-    recorders: Recorders,
-) -> Node:
-    """A node for one recorded operation."""
-    node = Node(recorders)
-    node.recorded = recorders
-    node.primitive, node.saved, node.likes, node.parameters = primitive, saved, likes, parameters
-    node.parents = tuple(
-        [None if p is None or p.known.isdisjoint(recorders) else p for p in parents]
-    )
-    return node
 
 
 class Ambient(Trace):
@@ -173,6 +160,37 @@ class Ambient(Trace):
             return self.constant(out)
         return self._add(primitive, nodes, values, foreign, out, parameters, recorders)
 
+    def binary(self, primitive: Primitive, operate: Any, x1: Any, x2: Any) -> Any:
+        # Plain handles and numbers; all else goes the long way.
+        if type(x1) is Array and x1.trace is self:
+            v1, n1 = x1.value, x1.index
+        elif type(x1) in _PLAIN:
+            v1, n1 = x1, None
+        else:
+            return self.record(primitive, (x1, x2), NOTHING)
+        if type(x2) is Array and x2.trace is self:
+            v2, n2 = x2.value, x2.index
+        elif type(x2) in _PLAIN:
+            v2, n2 = x2, None
+        else:
+            return self.record(primitive, (x1, x2), NOTHING)
+        out = operate(v1, v2)
+        if type(out) is tuple:
+            return self.record(primitive, (x1, x2), NOTHING)
+        recorders = _recorders((n1, n2))
+        if not recorders:
+            return self.constant(out)
+        parents = _known_to(recorders, (n1, n2))
+        kept = primitive.keeps((parents[0] is not None, parents[1] is not None))
+        saved = tuple([v if keep else None for v, keep in zip((v1, v2, out), kept, strict=True)])
+        if primitive.needs_likes:
+            likes: Any = (like_of(v1), like_of(v2))
+        elif type(out) is np.float64 and type(v1) in _FLOATS and type(v2) in _FLOATS:
+            likes = None
+        else:
+            likes = _likes((v1, v2), [0 if p is not None else -1 for p in parents], out)
+        return Array(out, self, Node(recorders, primitive, parents, saved, likes))
+
     def _add(
         self,
         primitive: Primitive,
@@ -183,8 +201,9 @@ class Ambient(Trace):
         parameters: dict[str, Any],
         recorders: Recorders,
     ) -> Any:
-        is_live = [n is not None and not n.known.isdisjoint(recorders) for n in nodes]
-        kept = primitive.keeps(tuple(is_live))
+        parents = _known_to(recorders, nodes)
+        is_live = tuple([p is not None for p in parents])
+        kept = primitive.keeps(is_live)
         saved = [v if keep else None for v, keep in zip((*values, out), kept, strict=True)]
         for position in foreign:  # nothing stops its owner from changing it before the sweep
             saved[position] = _owned(saved[position])
@@ -192,7 +211,7 @@ class Ambient(Trace):
             likes: Any = tuple([like_of(value) for value in values])
         else:
             likes = _likes(values, [0 if live else -1 for live in is_live], out)
-        node = entry(primitive, nodes, tuple(saved), likes, parameters, recorders)
+        node = Node(recorders, primitive, parents, tuple(saved), likes, parameters)
         if primitive.outputs > 1:
             return self._parts(out, node)
         return Array(out, self, node)
@@ -214,6 +233,8 @@ class Ambient(Trace):
         """What nobody asks a derivative of: floats and arrays of them as Arrays, all else as is."""
         if isinstance(value, tuple):
             return rebuild(value, [self.constant(part) for part in value])
+        if type(value) is float:
+            value = np.float64(value)  # which divides by zero as NumPy does
         if isinstance(value, float | complex) or getattr(value, "dtype", _OBJECT).kind in "fc":
             return Array(value, self)
         return value
@@ -234,7 +255,8 @@ class Ambient(Trace):
         if recorders:
             parameters = {"path": path, "add": add}
             saved, likes = (None, None, None), (like, part_like)
-            root.index = entry(WRITE, (node, part), saved, likes, parameters, recorders)
+            parents = _known_to(recorders, (node, part))
+            root.index = Node(recorders, WRITE, parents, saved, likes, parameters)
 
     def move(self, root: Array, result: Array) -> None:
         node = root.index
@@ -246,6 +268,7 @@ class Ambient(Trace):
 
 AMBIENT = Ambient()
 _OBJECT = np.dtype(object)
+_FLOATS = frozenset({float, np.float64})
 
 
 def _check_leaf(node: Node | None) -> None:
@@ -264,7 +287,22 @@ def _recorders(nodes: Iterable[Node | None]) -> Recorders:
     for node in nodes:
         if node is not None and node.known is not found:
             found = found | node.known if found else node.known
-    return found & _active.get() if found else found
+    return _among(found, _active.get()) if found else found
+
+
+def _among(found: Recorders, recorders: Recorders) -> Recorders:
+    """The intersection; the first set itself where it can be, as most nodes share one."""
+    return found if found <= recorders else found & recorders
+
+
+def _known_to(recorders: Recorders, nodes: Iterable[Node | None]) -> tuple[Node | None, ...]:
+    """The nodes that one of the recorders knows; None for the others."""
+    return tuple(
+        [
+            n if n is None or n.known is recorders or not n.known.isdisjoint(recorders) else None
+            for n in nodes
+        ]
+    )
 
 
 def _owned(value: Any) -> Any:
@@ -278,7 +316,7 @@ def _owned(value: Any) -> Any:
 
 
 def _part(node: Node, likes: Any, position: int) -> Node:
-    return entry(PART, (node,), (), likes, {"position": position}, node.recorded)
+    return Node(node.recorded, PART, (node,), (), likes, {"position": position})
 
 
 # ----------------------------------------------------------------------------------------- sweeping

@@ -8,6 +8,7 @@ constants may have (DESIGN, decision 5).
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import LostDerivativeError, PicklingError, UnsupportedFunctionError, user_frame
+from wengert.errors import BatchError, LostDerivativeError, PicklingError, UnsupportedFunctionError, user_frame
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import read as READ
 
@@ -102,6 +103,7 @@ class Array:
         self.value = value
         self.trace = trace
         self.index = index
+        self.writes = 0  # how often it has moved: what its views compare with
 
     def current(self) -> Array:
         """The plain handle with this value (a view looks itself up)."""
@@ -196,16 +198,22 @@ class Array:
         raise _lost(self, "complex()")
 
     def __int__(self) -> int:
-        return int(concrete(self))
+        return int(_decided(self, "int()"))
 
     def __index__(self) -> int:
-        return operator.index(concrete(self))
+        return operator.index(_decided(self, "use as an index"))
 
-    def __round__(self, ndigits: int = 0) -> Any:
-        return np.round(self, ndigits)
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return round(_decided(self, "round()")) if ndigits is None else np.round(self, ndigits)
 
-    def __trunc__(self) -> Any:
-        return int(self)
+    def __trunc__(self) -> int:
+        return math.trunc(_decided(self, "math.trunc()"))
+
+    def __floor__(self) -> int:
+        return math.floor(_decided(self, "math.floor()"))
+
+    def __ceil__(self) -> int:
+        return math.ceil(_decided(self, "math.ceil()"))
 
     def __repr__(self) -> str:
         return f"Array({np.array2string(np.asarray(concrete(self)), separator=', ')}, {self.dtype})"
@@ -281,6 +289,17 @@ def is_batched(x: Any) -> bool:
 def is_mutable(x: Array) -> bool:
     """True if NumPy would hold an array here, not a number: what is written is seen by all handles."""
     return bool(x.shape) or (isinstance(concrete(x), np.ndarray) and not is_batched(x))
+
+
+def _decided(x: Array, operation: str) -> Any:
+    """The number that Python's integers are made of: a decision, without derivative."""
+    if is_batched(x):
+        raise BatchError(
+            f"{operation} was asked of a value that differs along the vmapped axis (shape {x.shape}).",
+            "Use np.floor, np.rint or x.astype(int) for all at once; to index a plain array, use "
+            "np.take(array, i, axis=0).",
+        )
+    return concrete(x)
 
 
 def _lost(x: Array, operation: str) -> LostDerivativeError:

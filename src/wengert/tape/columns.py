@@ -169,6 +169,9 @@ def _matched(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.
         if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts):
             for part, expression in zip(target.elts, value.elts, strict=True):
                 yield from _matched(part, expression)
+    elif isinstance(value, ast.IfExp):
+        yield from _matched(target, value.body)
+        yield from _matched(target, value.orelse)
     elif not isinstance(target, ast.Subscript) or isinstance(target.slice, ast.Constant):
         yield target, value
 

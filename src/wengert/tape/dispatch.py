@@ -7,6 +7,7 @@ arguments to it and knows what all ufuncs share (`out=`, `where=`, `reduce` …)
 
 from __future__ import annotations
 
+import functools
 import inspect
 import operator
 from collections.abc import Callable
@@ -108,7 +109,7 @@ def _ufunc_result(ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any, out: A
         return call(handler, *inputs, **kwargs)
     # NumPy leaves what `where` excludes as it was in `out`, or undefined: here zero.
     before = out[0] if out is not None else 0.0
-    safe = tuple(np.where(where, x, 1.0) for x in inputs)
+    safe = tuple(np.where(where, x, 1) for x in inputs)
     return np.where(where, call(handler, *safe), before)
 
 
@@ -166,6 +167,10 @@ def array_function(self: Array, function: Any, types: Any, args: Any, kwargs: An
             raise _unsupported(f"{_module(function)}.{function.__name__}")
         args, kwargs = _unwrapped(args), _unwrapped(kwargs)
         return constant(function(*args, **kwargs))  # of constants NumPy computes everything
+    if len(args) > 2:  # in none of NumPy's functions is `out` an earlier argument than the third
+        place, names = _out_argument(function)
+        kwargs |= dict(zip(names, args[place:], strict=False))
+        args = args[:place]
     if "out" in kwargs:
         out = kwargs.pop("out")
         if out is not None:
@@ -188,6 +193,17 @@ def _unwrapped(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _unwrapped(part) for key, part in value.items()}
     return type(value)(map(_unwrapped, value)) if type(value) in (list, tuple) else value
+
+
+@functools.cache
+def _out_argument(function: Any) -> tuple[int | None, list[str]]:
+    """Where `out` may be given by position, and the names of the arguments from there on."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except ValueError:  # written in C, without a signature
+        return None, []
+    names = [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return (names.index("out"), names[names.index("out") :]) if "out" in names else (None, [])
 
 
 def call(handler: Primitive | Derived, *args: Any, **kwargs: Any) -> Any:

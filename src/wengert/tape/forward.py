@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from wengert.errors import TraceEndedError
 from wengert.primitives.family import Elementwise, Primitive, zeros_like
 from wengert.primitives.indexing import write as WRITE
@@ -93,10 +95,15 @@ class Tangents(Trace):
             put(root, path, v, add=add)
             root.index = own
         else:
-            holder = Array(zeros_like(root.value) if own is None else own, CONSTANTS)
+            holder = Array(_as_array(zeros_like(root.value) if own is None else own), CONSTANTS)
             root.index = own = None  # the holder alone has the buffer: it is written in place
             put(root, path, v, add=add)
             if tangent is not None or not add:
                 put(holder, path, zeros_like(v) if tangent is None else tangent, add=add)
             root.index = holder.value
         root.trace = self
+
+
+def _as_array(tangent: Any) -> Any:
+    """The tangent of an array without axes may be a number, in which nothing can be written."""
+    return tangent if isinstance(tangent, Array | np.ndarray) else np.asarray(tangent)

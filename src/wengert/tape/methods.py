@@ -18,11 +18,11 @@ from wengert.primitives.shaping import full_shape, permute, reshape_to
 from wengert.tape.array import Array, concrete
 from wengert.tape.dispatch import UFUNCS, apply, array_function, array_ufunc
 from wengert.tape.reading import memory
-from wengert.tape.views import assign_whole, view
+from wengert.tape.views import View, assign_whole, view
 
 # Methods that are NumPy's function of the same name, with the array as first argument.
 _FUNCTIONS = (
-    "all any argmax argmin argpartition argsort choose clip cumprod cumsum diagonal dot max mean min nonzero "
+    "all any argmax argmin argpartition argsort choose cumprod cumsum diagonal dot max mean min nonzero "
     "prod put ravel repeat searchsorted squeeze std sum swapaxes take var"
 ).split()
 
@@ -71,6 +71,11 @@ def _reshape(self: Array, *shape: Any, order: Any = "C", copy: Any = None) -> An
     if order == "C" and copy is None:
         return apply(reshape_to, (self,), {"shape": full_shape(given, self.size)})
     return np.reshape(self, given, order=order, copy=copy)
+
+
+def _clip(self: Array, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
+    """As ``np.clip``; the method takes one bound alone."""
+    return np.clip(self, min, max, out=out, **kwargs)
 
 
 def _transpose(self: Array, *axes: Any) -> Any:
@@ -299,6 +304,7 @@ def _setflags(self: Array, write: Any = None, align: Any = None, uic: Any = None
 # ------------------------------------------------------------------------------------------- attaching
 
 _OWN: dict[str, Any] = {
+    "clip": _clip,
     "reshape": _reshape,
     "transpose": _transpose,
     "flatten": _flatten,
@@ -325,6 +331,7 @@ _OWN: dict[str, Any] = {
     "flat": property(Flat, _set_flat, doc="The elements in C order."),
     "ctypes": _memory_attribute("ctypes"),
     "data": _memory_attribute("data"),
+    "flags": property(lambda self: np.asarray(memory(self)).flags, doc="Layout in memory."),
     "strides": property(lambda self: getattr(memory(self), "strides", ()), doc="Steps in memory, in bytes."),
 }
 
@@ -339,6 +346,8 @@ def attach() -> None:
         if callable(member):
             member.__name__ = name
         setattr(Array, name, member)
+    for kind in (Array, View):
+        kind.shape = kind.shape.setter(_set_shape)  # type: ignore[attr-defined, method-assign]
     for ufunc in UFUNCS:
         name = ufunc.__name__
         if name not in vars(Array) and any("O" in loop for loop in ufunc.types):

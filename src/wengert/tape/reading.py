@@ -48,6 +48,10 @@ def look_up(root: Array, path: Path) -> Any:
     """The part of an Array at the end of a path: a plain handle, or a number of a constant."""
     part: Any = root
     start, end = 0, len(path)
+    if end == 1 and path[0][0] not in _STEPS and root.trace is not CONSTANTS:
+        part = root.trace.read(root, path)
+        _settle(part, root)
+        return part
     if root.trace is CONSTANTS:
         part = follow(root.value, path)
         part = Array(part, CONSTANTS) if type(part) is np.ndarray else part
@@ -72,15 +76,16 @@ def look_up(root: Array, path: Path) -> Any:
 
 def _settle(part: Array, root: Array) -> None:
     """Make what was read independent of the root: a later write to it need not copy."""
-    value = part.value
-    if isinstance(value, Array) and type(value) is not Array:  # a view, of an outer level
-        part.value = value = value.current()
-    if not getattr(root, "writes", 0):
-        return
-    if type(value) is np.ndarray and value.base is not None:
-        part.value = value.copy()
-    tangent = part.index
-    if type(tangent) is np.ndarray and tangent.base is not None:
-        part.index = tangent.copy()
-    elif isinstance(tangent, Array):
-        part.index = tangent.current()
+    is_written = root.writes > 0
+    link: Any = part
+    while isinstance(link, Array):  # its value may be a handle of an outer level, made by this reading
+        value, tangent = link.value, link.index
+        if isinstance(value, Array):
+            link.value = value = value.current()
+        elif is_written and type(value) is np.ndarray and value.base is not None:
+            link.value = value.copy()
+        if isinstance(tangent, Array):
+            link.index = tangent.current()
+        elif is_written and type(tangent) is np.ndarray and tangent.base is not None:
+            link.index = tangent.copy()
+        link = value

@@ -73,6 +73,8 @@ class Masked:
     @property
     def clean(self) -> Any:
         """The value, with exact zeros where it is structurally zero."""
+        if self.is_owned:  # as they are made and kept
+            return self.value
         if isinstance(self.value, tuple):
             return tuple([_kept(m, v) for m, v in zip(self.mask, self.value, strict=True)])
         return _kept(self.mask, self.value)
@@ -108,17 +110,19 @@ def _still(x: Any) -> Any:
 
 def has_nan(value: Any) -> bool:
     """True if a number or array holds NaN; one pass over memory."""
+    if type(value) is np.float64 or type(value) is float:
+        return bool(value != value)
     value = concrete(value)
     if value is None:
         return False
     array = np.asarray(value)
     if array.dtype.kind not in "fc":
         return False
-    with np.errstate(all="ignore"):
-        if array.ndim == 0 or array.size < 64:
-            return bool(np.isnan(array).any())
+    if array.size < 64:
+        return bool(np.isnan(array).any())
+    with np.errstate(all="ignore"):  # a product with itself is NaN if an element is; inf stays inf
         total = np.vdot(array, array) if array.flags.c_contiguous else array.sum()
-        return bool(np.isnan(total)) and bool(np.isnan(array).any())
+    return bool(np.isnan(total)) and bool(np.isnan(array).any())
 
 
 # ------------------------------------------------------------------------------------------ backward

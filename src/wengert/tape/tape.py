@@ -234,7 +234,7 @@ class Tape(Trace):
             or sys.getrefcount(held) > _SOLE
             or held.base is not None
             or self.columns is not None
-            or not hasattr(x, "writes")  # the first write may find the buffer read-only
+            or x.writes == 0  # the first write may find the buffer read-only
         ):
             return False
         likes = self.element_likes.get(held.shape) or self._element_likes(held)

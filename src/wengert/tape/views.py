@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import BatchError
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import step_into
 from wengert.primitives.taking import gather, holes, scatter
@@ -55,7 +54,7 @@ class View(Array):
 
     def current(self) -> Array:
         root = self.root
-        stamp = (root.trace, getattr(root, "writes", 0))
+        stamp = (root.trace, root.writes)
         if self.cached is None or self.seen != stamp:
             self.cached, self.seen = look_up(root, self.path), stamp
         return self.cached
@@ -180,7 +179,7 @@ def setitem(x: Array, key: Any, value: Any) -> None:
     """``x[key] = value``."""
     if type(x) is Array:
         put_element = x.trace.put_element
-        if put_element is not None and _is_element(key, x.value.ndim) and put_element(x, key, value):
+        if put_element is not None and _is_element(key, x.ndim) and put_element(x, key, value):
             return
     found = plain_key(key, x.ndim)
     if found.is_batched:
@@ -194,10 +193,8 @@ def additem(x: Array, key: Any, value: Any) -> None:
     """``np.add.at(x, key, value)``: as `setitem`, but added, as often as a position occurs."""
     found = plain_key(key, x.ndim)
     if found.is_batched:
-        raise BatchError(
-            "np.add.at was given indices that differ along the vmapped axis.",
-            "Loop over the batch in Python, or add up with np.where and np.sum.",
-        )
+        _scatter_into(x, found, value, add=True)
+        return
     root, path = _way_into(x, found)
     write(root, path, value, add=True)
 
@@ -206,9 +203,9 @@ def _way_into(x: Array, found: Key) -> tuple[Array, Path]:
     """Root and path of a part of `x` that is about to be written; a view lets go of its value."""
     root, path = root_of(x)
     step = ("getitem", found.key)
-    if not isinstance(x, View):
+    if type(x) is Array:
         return root, (step,)
-    x.forget()
+    x.forget()  # type: ignore[attr-defined]
     return root, extended(x, path, step, x.shape)[0]
 
 
@@ -217,15 +214,15 @@ def _gathered(x: Array, found: Key) -> Any:
     return gather(x.current(), *indices, template=template)
 
 
-def _scatter_into(x: Array, found: Key, value: Any) -> None:
+def _scatter_into(x: Array, found: Key, value: Any, add: bool = False) -> None:
     value = value.current() if isinstance(value, Array) else stack(value)
     mask = found.key
-    if isinstance(mask, Array) and mask.dtype == bool and np.ndim(value) == 0:
+    if isinstance(mask, Array) and mask.dtype == bool and np.ndim(value) == 0 and not add:
         mask = np.reshape(mask, (*mask.shape, *(1,) * (x.ndim - mask.ndim)))
         assign_whole(x, np.where(mask, value, x.current()).astype(x.dtype))
         return
     indices, template = holes(mask if isinstance(mask, tuple) else (mask,))
-    assign_whole(x, scatter(x.current(), value, *indices, template=template, add=False))
+    assign_whole(x, scatter(x.current(), value, *indices, template=template, add=add))
 
 
 __all__ = [

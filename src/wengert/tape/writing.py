@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.errors import LostDerivativeError
+from wengert.errors import LostDerivativeError, MutationError
 from wengert.primitives.indexing import assign
 from wengert.tape.array import CONSTANTS, Array, Path, concrete
 from wengert.tape.reading import look_up, root_of
@@ -52,7 +52,10 @@ _PLAIN_STEPS = frozenset({"getitem", "reshape", "transpose", "diagonal", "moveax
 def _through_parts(root: Array, path: Path, value: Any, add: bool) -> tuple[Path, Any]:
     """A write into real or imaginary parts, as one of complex numbers."""
     if any(step[0] == "broadcast" for step in path):
-        raise ValueError("assignment destination is read-only")
+        raise MutationError(
+            "a part of a broadcast array was to be written: several of its elements are one in memory.",
+            "Write into a copy: np.broadcast_to(x, shape).copy().",
+        )
     part = next(step[0] for step in path if step[0] in _PARTS)
     path = tuple([step for step in path if step[0] not in _PARTS])
     value = stack(value)
@@ -66,7 +69,7 @@ def _through_parts(root: Array, path: Path, value: Any, add: bool) -> tuple[Path
 
 def count_write(root: Array) -> None:
     """Let views of `root` know that it has moved."""
-    root.writes = getattr(root, "writes", 0) + 1
+    root.writes += 1
 
 
 def put(root: Array, path: Path, value: Any, *, add: bool = False) -> None:
@@ -87,8 +90,9 @@ def put(root: Array, path: Path, value: Any, *, add: bool = False) -> None:
 
 def is_exclusive(handle: Array) -> bool:
     """True if the handle's value is a buffer (or an inner handle) that nobody else holds."""
-    count = sys.getrefcount(handle.value)
-    return count <= _SOLE and getattr(handle.value, "base", None) is None
+    if sys.getrefcount(handle.value) > _SOLE or getattr(handle.value, "base", None) is not None:
+        return False
+    return not isinstance(handle.value, np.ndarray) or handle.value.flags.writeable
 
 
 def _copied(value: Any) -> Any:

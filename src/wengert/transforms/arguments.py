@@ -30,7 +30,9 @@ class Call:
         The leaves of the sources, in order.
     """
 
-    __slots__ = ("args", "function", "is_single", "kwargs", "leaves", "names", "structures", "widths")
+    __slots__ = (
+        "args", "function", "is_flat", "is_single", "kwargs", "leaves", "names", "structures", "widths"
+    )  # fmt: skip
 
     def __init__(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Any, argnames: Any
@@ -42,13 +44,22 @@ class Call:
         self.structures: list[Any] = []
         self.widths: list[int] = []
         for name in self.names:
-            leaves, structure = tree.flatten(self._argument(name))
+            value = args[name] if type(name) is int else kwargs[name]
+            if type(value) in _FLOATS:
+                self.leaves.append(value)
+                self.structures.append(tree.SINGLE)
+                self.widths.append(1)
+                continue
+            leaves, structure = tree.flatten(value)
             self.leaves += leaves
             self.structures.append(structure)
             self.widths.append(len(leaves))
+        self.is_flat = self.structures.count(tree.SINGLE) == len(self.structures)
 
     def _names(self, argnums: Any, argnames: Any) -> tuple[int | str, ...]:
         positions = () if argnums is None else (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        if argnames is None and positions and min(positions) >= 0 and max(positions) < len(self.args):
+            return positions
         names = () if argnames is None else (argnames,) if isinstance(argnames, str) else tuple(argnames)
         count = len(self.args)
         fixed = []
@@ -89,7 +100,7 @@ class Call:
 
     def rebuilt(self, leaves: Sequence[Any]) -> list[Any]:
         """One tree per source, with these leaves."""
-        if len(leaves) == len(self.structures) and all(s is tree.SINGLE for s in self.structures):
+        if self.is_flat:
             return list(leaves)
         trees, start = [], 0
         for structure, width in zip(self.structures, self.widths, strict=True):

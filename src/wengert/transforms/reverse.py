@@ -55,8 +55,9 @@ class Recording:
         """Adjoints of the inputs, given those of the outputs (None where there is none)."""
         count_sweep()
         with np.errstate(all="ignore"):
-            adjoints = self._swept(seeds, masked=is_careful())
-            if not is_careful() and _have_nan(adjoints):
+            is_masked = is_careful()
+            adjoints = self._swept(seeds, masked=is_masked)
+            if not is_masked and _have_nan(adjoints):
                 adjoints = self._swept(seeds, masked=True)
                 if self.has_inner and _have_nan(adjoints):
                     with careful():
