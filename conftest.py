@@ -10,6 +10,9 @@ from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
 
 os.environ.setdefault("MPLBACKEND", "agg")  # before any example imports matplotlib
 
+# Sphinx's own files: they need what the documentation needs.
+collect_ignore = ["docs/conf.py", "docs/_ext"]
+
 # Every ```python block of a Markdown file runs; a file's blocks share their names, top to bottom.
 pytest_collect_file = Sybil(
     parsers=[

@@ -34,15 +34,26 @@ DIFFERENTIATORS = ("wengert", "torch", "autograd", "mygrad", "advect")
 def main() -> int:
     """Run what was asked for; the exit status is 1 if a target was missed."""
     options = parse_options()
-    report = run(options)
     folder = output_folder(options)
+    report = Report(describe_machine(), command_line(), options.quick, options.rounds)
+    try:
+        run(options, report)
+    except BaseException:  # interrupted: what there is, but not in place of a full run's results
+        write(report, ROOT / "out" / "benchmarks")
+        raise
+    write(report, folder)
+    return 1 if any(verdict.passed is False for verdict in report.verdicts) else 0
+
+
+def write(report: Report, folder: Path) -> None:
+    """Write and print the report."""
+    (folder / "results").mkdir(parents=True, exist_ok=True)
     plots.draw(report, folder / "results")
     (folder / "RESULTS.md").write_text(markdown(report))
     numbers = json.dumps(raw_numbers(report), indent=1)
     (folder / "results" / "measured.json").write_text(numbers + "\n")
     print(markdown(report))
     print(f"written: {folder / 'RESULTS.md'}")
-    return 1 if any(verdict.passed is False for verdict in report.verdicts) else 0
 
 
 def parse_options() -> argparse.Namespace:
@@ -80,12 +91,11 @@ def output_folder(options: argparse.Namespace) -> Path:
     """Return where the results go; only a full run replaces the committed ones."""
     is_full = not (options.quick or options.only or len(options.peers) < len(peers.PEERS))
     folder: Path = options.out or (ROOT / "benchmarks" if is_full else ROOT / "out" / "benchmarks")
-    (folder / "results").mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def run(options: argparse.Namespace) -> Report:
-    """Measure everything that was asked for."""
+def run(options: argparse.Namespace, report: Report) -> None:
+    """Measure everything that was asked for, and enter it in the report."""
     all_seats = seats(options.peers, options.python)
     rivals = [
         seat
@@ -94,10 +104,10 @@ def run(options: argparse.Namespace) -> Report:
     ]
     home = options.python.get("wengert", sys.executable)
     setting = measure.Setting(options.rounds, options.quick, options.threads, log, Quiet())
-    report = Report(describe_machine(), command_line(), options.quick, options.rounds)
     report.versions = versions(all_seats)
     if chosen := chosen_workloads(options):
         report.speed = measure.measure_speed(chosen, all_seats, setting)
+        report.disturbance = str(setting.quiet)
         report.verdicts += targets.speed_verdicts(report.speed)
     if wanted(options, "memory"):
         report.memory = measure.measure_memory(list(workloads.MEMORY), rivals, setting)
@@ -109,8 +119,6 @@ def run(options: argparse.Namespace) -> Report:
         report.verdicts.append(targets.threads_verdict(measure.run_probe(home, "probe_threads")))
     if wanted(options, "import"):
         report.verdicts.append(targets.import_verdict(measure.run_probe(home, "probe_import")))
-    report.disturbance = str(setting.quiet)
-    return report
 
 
 def wanted(options: argparse.Namespace, section: str) -> bool:

@@ -48,7 +48,7 @@ class Quiet:
     """
 
     # Seconds of one look, the share of one core that others may use, when to give up waiting.
-    LOOK, SHARE, PATIENCE, ATTEMPTS = 0.05, 0.25, 60.0, 5
+    LOOK, SHARE, PATIENCE, ATTEMPTS = 0.05, 0.25, 20.0, 4
 
     def __init__(self) -> None:
         self.turns = 0

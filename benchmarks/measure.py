@@ -210,7 +210,10 @@ def _peak_of_one_call(workload: Workload, seat: Seat, setting: Setting) -> dict[
 
 @dataclass
 class Scaling:
-    """Seconds of a workload for each size, by label; a note says why a peer stopped."""
+    """CPU seconds of a workload for each size, by label; a note says why a peer stopped.
+
+    All of this is work of one thread: what the processor spent is its time, neighbours or not.
+    """
 
     workload: Workload
     seconds: dict[str, dict[int, float]] = field(default_factory=dict)
@@ -233,14 +236,12 @@ def measure_scaling(
         for seat in seats:
             setting.log(f"scaling: {workload.name}, {seat.label}")
             with WorkerProcess(seat, setting.threads) as worker:
-                _climb(workload, its_sizes, worker, result, setting)
+                _climb(workload, its_sizes, worker, result)
         results.append(result)
     return results
 
 
-def _climb(
-    workload: Workload, sizes: list[int], worker: WorkerProcess, result: Scaling, setting: Setting
-) -> None:
+def _climb(workload: Workload, sizes: list[int], worker: WorkerProcess, result: Scaling) -> None:
     label = worker.seat.label
     if worker.ask("hello").get("version") is None:
         result.notes[label] = "not installed"
@@ -255,7 +256,7 @@ def _climb(
         if "error" in answer:
             result.notes[label] = f"{answer['error']} (n = {size:.0e})"
             break
-        times[size] = _settled_seconds(worker, answer["seconds"][0], setting)
+        times[size] = _settled_seconds(worker, answer["cpu"])
     if times:
         result.seconds[label] = times
 
@@ -267,12 +268,13 @@ def _expected_seconds(times: dict[int, float]) -> float:
     return last[-1] * max(10.0, last[-1] / last[0])
 
 
-def _settled_seconds(worker: WorkerProcess, first: float, setting: Setting) -> float:
-    """Return the median of a few more calls; of very long ones the first is enough."""
+def _settled_seconds(worker: WorkerProcess, first: float) -> float:
+    """Return the mean of a few more calls; of very long ones the first is enough."""
     if first > 10.0:
         return first
     calls = max(3, min(200, int(1.0 / first)))
-    return statistics.median(setting.turn(worker, calls))
+    seconds: float = worker.ask("time", calls=calls)["cpu"]
+    return seconds / calls
 
 
 def run_probe(python: str, module: str) -> dict[str, object]:

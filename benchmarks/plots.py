@@ -139,7 +139,7 @@ def draw_scaling(results: list[Scaling]) -> Any:
         axes.set(xscale="log", yscale="log", title=result.workload.title, xlabel="n")
         axes.grid(which="major", color="#dddddd", linewidth=0.6)
         axes.legend(fontsize=7)
-    figure.axes[0].set_ylabel("seconds, value and gradient")
+    figure.axes[0].set_ylabel("CPU seconds, value and gradient")
     return figure
 
 

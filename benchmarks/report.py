@@ -152,13 +152,13 @@ def _memory_cell(result: Memory, label: str) -> str:
 def _scaling(report: Report) -> str:
     if not report.scaling:
         return ""
-    parts = ["## Cost against the length of the tape"]
+    parts = ["## Cost against the length of the tape: CPU time of value and gradient"]
     for result in report.scaling:
         labels = _labels([result.seconds])
         sizes = sorted({n for times in result.seconds.values() for n in times})
         rows = [(label, *(_size_cell(result.seconds[label], n) for n in sizes)) for label in labels]
         parts.append(f"### {result.workload.title}")
-        parts.append(_table(("value and gradient", *(f"n = {n:,}" for n in sizes)), rows))
+        parts.append(_table(("", *(f"n = {n:,}" for n in sizes)), rows))
         parts.append("\n".join(f"- {label}: {note}" for label, note in result.notes.items()))
     return _paragraphs([*parts, _picture(report, "scaling")])
 

@@ -1,4 +1,4 @@
-"""Find the initial temperature of a rod from its final one: in-place time stepping, differentiated."""
+"""Find the initial temperature of a rod from its final one: in-place code, differentiated."""
 
 import numpy as np
 from scipy.optimize import minimize

@@ -32,7 +32,7 @@ def cost(torques):
 
 start = 0.5 * np.sin(np.linspace(0, 8, steps))
 plan = minimize(
-    wg.value_and_grad(cost), start, jac=True, method="L-BFGS-B", options={"maxiter": 400}
+    wg.value_and_grad(cost), start, jac=True, method="L-BFGS-B", options={"maxiter": 250}
 )
 angles, speed = swing(plan.x)
 

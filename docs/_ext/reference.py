@@ -1,7 +1,7 @@
 """Directives that make the reference from the package itself, so that nothing is typed twice.
 
-``public-names`` documents the names of ``wengert.__all__`` that a module defines, ``primitives`` and
-``kinks`` make tables of the registry, ``command`` shows a command line with its output.
+``public-names`` documents the names of ``wengert.__all__`` that a module defines, ``primitives``
+and ``kinks`` make tables of the registry, ``command`` shows a command line with its output.
 """
 
 import inspect
@@ -11,12 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import wengert
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
+
+import wengert
 from wengert.primitives.registry import REGISTRY
 
 MIRRORS = ("math", "numpy", "scipy")
@@ -78,7 +79,9 @@ class Primitives(SphinxDirective):
         for topic, module in REGISTRY.topics.items():
             lines += [topic.capitalize(), "-" * len(topic), ""]
             lines += [inspect.getdoc(module).split("\n\n")[0], ""]
-            rows = [row(declared) for declared in everything() if REGISTRY.topic_of(declared) == topic]
+            rows = [
+                row(declared) for declared in everything() if REGISTRY.topic_of(declared) == topic
+            ]
             lines += table(["function", "family", "derivative", "modes", "batching"], rows)
         return rendered(self, lines)
 

@@ -134,7 +134,8 @@ def read_call(
     """Read the function that `target` stands for, and its arguments from `values`."""
     named = dict(value.split("=", 1) for value in values if _is_named(value))
     named = {name.strip(): read_value(text) for name, text in named.items()}
-    unnamed = [read_value(value) for value in values if not _is_named(value)]
+    loose = [value for value in values if not _is_named(value)]
+    unnamed = [read_value(text) for text in loose]
     if _is_reference(target):
         function = import_function(target)
         try:
@@ -143,7 +144,7 @@ def read_call(
             raise ExpressionError(f"{target}: {error}.") from error
         return function, unnamed, named
     if unnamed:
-        raise ExpressionError(f"{values[0]!r} has no name: write x={values[0]}.")
+        raise ExpressionError(f"{loose[0]!r} has no name: write x={loose[0]}.")
     function = read_expression(target, variables=named)
     names = list(inspect.signature(function).parameters)
     lacking = [name for name in names if name not in named]
@@ -268,6 +269,11 @@ class _Reader(ast.NodeTransformer):
         if node.id not in self.names:
             self.names.append(node.id)
         return node
+
+    def visit_keyword(self, node: ast.keyword) -> ast.AST:
+        if node.arg is None:
+            raise self._error("** is not allowed in a call: write the keywords out", node)
+        return super().generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         module, _, name = ast.unparse(node).rpartition(".")

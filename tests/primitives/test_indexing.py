@@ -66,7 +66,9 @@ def test_every_kind_of_index_reads_and_writes_as_in_numpy(key: Any) -> None:
         wg.check_grads(f, (X,))
         np.testing.assert_array_equal(wg.vmap(f)(np.stack([X, 2 * X])), np.stack([f(X), f(2 * X)]))
     batched = wg.vmap(wg.grad(lambda x: np.sum(write(x) ** 2)))(np.stack([X, 2 * X]))
-    np.testing.assert_allclose(batched[1], wg.grad(lambda x: np.sum(write(x) ** 2))(2 * X), rtol=1e-13)
+    np.testing.assert_allclose(
+        batched[1], wg.grad(lambda x: np.sum(write(x) ** 2))(2 * X), rtol=1e-13
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,8 @@ def test_indices_may_differ_along_a_vmapped_axis(f: Callable[..., Any]) -> None:
     each = [f(a, int(k)) for a, k in zip(x, i, strict=True)]
     np.testing.assert_array_equal(wg.vmap(f)(x, i), np.stack(each))
     np.testing.assert_array_equal(
-        wg.jvp(lambda x: wg.vmap(f, in_axes=(None, 0))(x, i), (X,), (X,))[0], [f(X, int(k)) for k in i]
+        wg.jvp(lambda x: wg.vmap(f, in_axes=(None, 0))(x, i), (X,), (X,))[0],
+        [f(X, int(k)) for k in i],
     )
     gradient = wg.grad(lambda x, i: np.sum(np.sin(f(x, i))))
     expected = np.stack([gradient(a, int(k)) for a, k in zip(x, i, strict=True)])
@@ -134,7 +137,9 @@ def add_at_places(a: Any, x: Any, i: Any) -> None:
     np.add.at(a, (np.stack([i, i]), [0, 0]), x[:, 1])
 
 
-@pytest.mark.parametrize("put", [add_at_places, put_element, put_row, put_column, put_through_a_view, put_twice])
+@pytest.mark.parametrize(
+    "put", [add_at_places, put_element, put_row, put_column, put_through_a_view, put_twice]
+)
 def test_places_written_may_differ_along_a_vmapped_axis(put: Callable[..., Any]) -> None:
     def f(x: Any, i: Any) -> Any:
         a = x * 1.0

@@ -13,10 +13,13 @@ from scipy import special
 import wengert as wg
 from wengert.primitives.logsumexp import log_softmax, logsumexp, softmax
 
-NAMES = """
-    sum mean prod var std max min ptp median cumsum cumprod nansum nanmean nanprod nanvar nanstd nanmax nanmin
-    nanmedian nancumsum nancumprod sort amax amin
-""".split()
+# fmt: off
+NAMES = [
+    "sum", "mean", "prod", "var", "std", "max", "min", "ptp", "median", "cumsum", "cumprod",
+    "nansum", "nanmean", "nanprod", "nanvar", "nanstd", "nanmax", "nanmin", "nanmedian",
+    "nancumsum", "nancumprod", "sort", "amax", "amin",
+]
+# fmt: on
 WITHOUT_NAN = np.random.default_rng(0).standard_normal((3, 4))
 INPUTS = {
     "float64": WITHOUT_NAN,
@@ -57,7 +60,9 @@ def test_values_and_dtypes_are_numpys_to_the_last_bit(name: str, kind: str, axis
     assert_array_equal(out, expected)
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "prod", "max", "min", "std", "nansum", "any", "count_nonzero"])
+@pytest.mark.parametrize(
+    "name", ["sum", "mean", "prod", "max", "min", "std", "nansum", "any", "count_nonzero"]
+)
 def test_an_axis_out_of_range_is_numpys_error(name: str) -> None:
     with pytest.raises(np.exceptions.AxisError):
         traced(lambda x: getattr(np, name)(x, axis=2), WITHOUT_NAN)
@@ -137,9 +142,7 @@ def test_first_and_second_derivatives_of_a_product_with_zeros(size: int, zeros: 
     x = np.linspace(0.5, 2.0, size)
     x[[k for k in zeros if k < size]] = 0
     gradient = [others(x, k) for k in range(size)]
-    hessian = [
-        [0.0 if j == k else others(x, j, k) for k in range(size)] for j in range(size)
-    ]
+    hessian = [[0.0 if j == k else others(x, j, k) for k in range(size)] for j in range(size)]
     assert_allclose(wg.grad(np.prod)(x), gradient, rtol=1e-14)
     assert_allclose(wg.jacobian(wg.grad(np.prod))(x), hessian, rtol=1e-13, atol=0)
 

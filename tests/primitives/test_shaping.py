@@ -12,11 +12,23 @@ from wengert import tree
 from wengert.primitives.family import LocallyConstant
 from wengert.primitives.registry import REGISTRY
 
-TOPICS = "shaping joining indexing taking repeating diagonals editing padding questions".split()
+TOPICS = [
+    "shaping",
+    "joining",
+    "indexing",
+    "taking",
+    "repeating",
+    "diagonals",
+    "editing",
+    "padding",
+    "questions",
+]
 PAIRS = [
     (entry, sample)
     for entry, sample in REGISTRY.samples()
-    if REGISTRY.topic_of(entry) in TOPICS and sample.differentiable and sample.max_order
+    if REGISTRY.topic_of(entry) in TOPICS
+    and sample.differentiable
+    and sample.max_order
     and not isinstance(entry, LocallyConstant)
 ]
 

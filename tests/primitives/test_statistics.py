@@ -33,7 +33,15 @@ def test_quantiles_are_numpys_to_the_last_bit(name: str, method: str, kind: str,
     x = WITH_NAN if kind == "NaN" else X.astype(kind)
     function = getattr(np, name)
     scale = 100 if "percentile" in name else 1
-    for q in (0, 1, 0.0, 0.37 * scale, scale * 1.0, [0.2 * scale, 0.75 * scale], np.float32(0.6 * scale)):
+    for q in (
+        0,
+        1,
+        0.0,
+        0.37 * scale,
+        scale * 1.0,
+        [0.2 * scale, 0.75 * scale],
+        np.float32(0.6 * scale),
+    ):
         for keepdims in (False, True):
             options = {"axis": axis, "method": method, "keepdims": keepdims}
             expected = function(x, q, **options)
@@ -81,7 +89,9 @@ def test_the_deviation_of_a_constant_array_has_derivative_zero(function: Any) ->
     assert_array_equal(wg.jacobian(wg.grad(function))(x), np.zeros((4, 4)))
 
 
-@pytest.mark.parametrize("options", [{"ddof": 1}, {"correction": 1.5}, {"keepdims": True}, {"axis": (0, 1)}])
+@pytest.mark.parametrize(
+    "options", [{"ddof": 1}, {"correction": 1.5}, {"keepdims": True}, {"axis": (0, 1)}]
+)
 @pytest.mark.parametrize("name", ["var", "std", "nanvar", "nanstd"])
 def test_options_of_spreads(name: str, options: Any) -> None:
     function = getattr(np, name)
@@ -116,7 +126,14 @@ def test_weights_that_sum_to_zero_are_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"rowvar": False}, {"bias": True}, {"fweights": [1, 2, 1, 1, 3]}, {"aweights": np.arange(1.0, 6)}]
+    "options",
+    [
+        {},
+        {"rowvar": False},
+        {"bias": True},
+        {"fweights": [1, 2, 1, 1, 3]},
+        {"aweights": np.arange(1.0, 6)},
+    ],
 )
 def test_covariances_are_numpys(options: Any) -> None:
     expected = np.cov(X, **options)

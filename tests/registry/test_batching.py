@@ -49,7 +49,7 @@ PAIRS = [pair for pair in REGISTRY.samples() if _can_be_batched(pair)]
 
 
 def target_of(entry: Any) -> Any:
-    """What a user calls; for SciPy's functions in Python, which no protocol sees, what their mirrors call."""
+    """What a user calls; for SciPy's functions in Python, what their mirrors call."""
     if not isinstance(entry, Derived):
         return entry
     if isinstance(entry.function, tuple):
@@ -114,9 +114,7 @@ def test_vmap_agrees_with_a_loop(pair: Any) -> None:
     assert_same(vmapped(function, batch), looped(function, batch))
 
 
-SEVERAL = [
-    (e, s) for e, s in PAIRS if len(s.differentiable) > 1 and e.name not in FIRST_DECIDES
-]
+SEVERAL = [(e, s) for e, s in PAIRS if len(s.differentiable) > 1 and e.name not in FIRST_DECIDES]
 
 
 @pytest.mark.parametrize("pair", SEVERAL, ids=name)

@@ -69,7 +69,6 @@ def inside(f: Callable[..., Any], *args: Any) -> Any:
         lambda x: f"{x[0, 0]:.3f}",
         lambda x: f"{x}",
         lambda x: str(x[0]),
-        lambda x: "%.2f" % x[0, 0] if isinstance(x, np.ndarray) else f"{x[0, 0]:.2f}",
         lambda x: np.shape(x),
         lambda x: np.ndim(x),
         lambda x: np.size(x, 1),
@@ -151,7 +150,7 @@ def test_answers_are_those_of_numpy(ask: Callable[..., Any]) -> None:
         lambda x: max(x[0]),
         lambda x: min(x[0], key=abs),
         lambda x: sorted(x[0])[0],
-        lambda x: list(reversed(x))[0],
+        lambda x: next(reversed(x)),
         lambda x: next(iter(x)),
         lambda x: np.stack([b for a, b in zip(x, x, strict=True)]),
         lambda x: round(x[0, 0] / 3, 2),
@@ -229,7 +228,12 @@ def test_no_array_interface_strips_a_traced_array() -> None:
 
 
 def test_decisions_on_batched_values_are_errors_that_say_so() -> None:
-    for f in (lambda x: int(x), lambda x: bool(x), lambda x: operator.index(np.argmax(x)), lambda x: round(x)):
+    for f in (
+        lambda x: int(x),
+        lambda x: bool(x),
+        lambda x: operator.index(np.argmax(x)),
+        lambda x: round(x),
+    ):
         with pytest.raises(BatchError):
             wg.vmap(f)(np.ones(3))
 

@@ -1,4 +1,4 @@
-"""Programs that fill arrays in loops, written as people write them: they differentiate unchanged."""
+"""Programs that fill arrays in loops, as people write them: they differentiate unchanged."""
 
 from __future__ import annotations
 
@@ -179,7 +179,9 @@ def fft_by_hand(a: Any) -> Any:
 
 def red_black(a: Any) -> Any:
     u = a.copy()
-    u[1:-1:2, 1:-1:2] = 0.25 * (u[:-2:2, 1:-1:2] + u[2::2, 1:-1:2] + u[1:-1:2, :-2:2] + u[1:-1:2, 2::2])
+    u[1:-1:2, 1:-1:2] = 0.25 * (
+        u[:-2:2, 1:-1:2] + u[2::2, 1:-1:2] + u[1:-1:2, :-2:2] + u[1:-1:2, 2::2]
+    )
     u[:, 0] = u[:, 1]
     u[-1] = u[-2]
     return u
@@ -193,8 +195,9 @@ def prefix_sums_in_place(a: Any) -> Any:
 
 
 PROGRAMS = [
-    lu, cholesky, gauss_seidel, edit_distance, viterbi, heat, heat_in_two_dimensions, fdtd, runge_kutta, n_body,
-    histogram_of_weights, insertion_sort, horner_in_place, fft_by_hand, red_black, prefix_sums_in_place,
+    lu, cholesky, gauss_seidel, edit_distance, viterbi, heat, heat_in_two_dimensions, fdtd,
+    runge_kutta, n_body, histogram_of_weights, insertion_sort, horner_in_place, fft_by_hand,
+    red_black, prefix_sums_in_place,
 ]  # fmt: skip
 A = np.random.default_rng(4).standard_normal((4, 4))
 

@@ -203,6 +203,28 @@ def test_installed_packages_get_plain_arrays() -> None:
     assert seen == [np.ndarray]
 
 
+def test_extension_modules_get_plain_arrays() -> None:
+    # numpy.random is compiled: it leaves no frame between user code and np.empty.
+    def f(v: Any) -> Any:
+        rng = np.random.default_rng(1)
+        made = np.zeros(3).reshape(3) + rng.standard_normal(3)
+        return np.sum(v * made * rng.uniform(size=3)) + np.sum(v * np.random.RandomState(1).rand(3))
+
+    assert np.all(np.isfinite(wg.grad(f)(x)))
+
+
+def test_other_names_of_an_intercepted_function_are_intercepted_too() -> None:
+    def f(v: Any, make: Any = None) -> Any:
+        zeros = np.zeros
+        made = zeros(3)
+        made[:] = v
+        more = (make or np.zeros)(*(3,), dtype=float) if False else np.zeros(*(3,), dtype=float)
+        more[0] = v[0]
+        return np.sum(made * more)
+
+    wg.check_grads(f, (x,))
+
+
 def test_interception_can_be_switched_off() -> None:
     def f(v: Any) -> Any:
         made = np.zeros(1)

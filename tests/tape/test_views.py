@@ -35,7 +35,7 @@ def check(f: Callable[..., Any], *args: Any, order: int = 2) -> None:
         np.testing.assert_allclose(whole, np.stack([each] * 2), rtol=1e-12, atol=1e-12)
 
 
-# ---------------------------------------------------------------------------------- one write at a time
+# -------------------------------------------------------------------------- one write at a time
 
 
 def write_element(a: Any, x: Any) -> None:
@@ -212,7 +212,7 @@ def augmented_power(a: Any, x: Any) -> None:
 
 
 VECTOR_WRITES = [
-    value for name, value in list(globals().items()) if callable(value) and getattr(value, "__code__", None)
+    value for value in list(globals().values()) if hasattr(value, "__code__")
     and value.__code__.co_varnames[:2] == ("a", "x") and value.__module__ == __name__
 ]  # fmt: skip
 
@@ -334,9 +334,9 @@ def at_pairs(a: Any, x: Any) -> None:
 
 
 MATRIX_WRITES = [
-    transpose_write, transpose_column, ravel_write, flatten_is_a_copy, transposed_ravel_is_a_copy, rows_swapped,
-    columns_swapped, row_view, nested_index, diagonal_view, moved_axes, separated_fancy, newaxis_fancy, outer_update,
-    rot90_view, at_rows, at_pairs,
+    transpose_write, transpose_column, ravel_write, flatten_is_a_copy, transposed_ravel_is_a_copy,
+    rows_swapped, columns_swapped, row_view, nested_index, diagonal_view, moved_axes,
+    separated_fancy, newaxis_fancy, outer_update, rot90_view, at_rows, at_pairs,
 ]  # fmt: skip
 
 
@@ -356,7 +356,9 @@ def test_writes_into_matrices(write: Callable[..., Any], layout: str) -> None:
         value, tangent = wg.jvp(f, (m,), (m,))
         np.testing.assert_array_equal(value, f(m))
         adjoint = np.cos(m)
-        np.testing.assert_allclose(np.sum(wg.vjp(f, m)[1](adjoint)[0] * m), np.sum(adjoint * tangent), rtol=1e-12)
+        np.testing.assert_allclose(
+            np.sum(wg.vjp(f, m)[1](adjoint)[0] * m), np.sum(adjoint * tangent), rtol=1e-12
+        )
 
 
 # ------------------------------------------------------------------------------------ complex parts
@@ -379,11 +381,28 @@ def test_parts_of_complex_arrays_are_views() -> None:
     wg.check_grads(f, (z, x))
 
 
-# ----------------------------------------------------------------------------------- random programs
+# ------------------------------------------------------------------------------ random programs
 
 STEPS = st.tuples(
     st.sampled_from(
-        "slice reshape transpose row element write add scale fancy mask copy alias out flip read shift".split()
+        [
+            "slice",
+            "reshape",
+            "transpose",
+            "row",
+            "element",
+            "write",
+            "add",
+            "scale",
+            "fancy",
+            "mask",
+            "copy",
+            "alias",
+            "out",
+            "flip",
+            "read",
+            "shift",
+        ]
     ),
     st.integers(0, 7),
     st.integers(0, 7),
@@ -409,7 +428,7 @@ def run(program: list[Any], x: Any) -> Any:
         elif kind == "element" and n:
             a[k % n] = 0.5 * b.sum() / b.size if b.size else 0.0
         elif kind == "write" and a.size:
-            a[...] = 0.5 * b.reshape(-1)[: 1].sum()
+            a[...] = 0.5 * b.reshape(-1)[:1].sum()
         elif kind == "add" and n:
             a[k % n :] += 0.25 * b.reshape(-1)[:1].sum()
         elif kind == "scale":
@@ -436,7 +455,9 @@ def run(program: list[Any], x: Any) -> Any:
     return total
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
 @given(st.lists(STEPS, min_size=3, max_size=14))
 def test_random_programs_of_views_and_writes(program: Any) -> None:
     x = np.random.default_rng(5).uniform(-1, 1, 12)
@@ -452,7 +473,9 @@ def test_random_programs_of_views_and_writes(program: Any) -> None:
     np.testing.assert_allclose(tangent, difference, rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
 @given(st.lists(STEPS, min_size=3, max_size=10))
 def test_random_programs_nested(program: Any) -> None:
     x = np.random.default_rng(5).uniform(-1, 1, 12)
@@ -523,12 +546,20 @@ def test_what_numpy_views_is_a_view_and_what_it_copies_is_a_copy(make: Callable[
 
     for m in (M, np.asfortranarray(M)):
         expected = sees(np.array(m))
-        np.testing.assert_array_equal(wg.jvp(lambda x: sees(np.positive(x)), (m,), (m,))[0], expected)  # noqa: B023
+        np.testing.assert_array_equal(
+            wg.jvp(lambda x: sees(np.positive(x)), (m,), (m,))[0], expected
+        )
 
 
 def test_a_view_nobody_writes_through_records_one_entry_of_its_own_kind() -> None:
     names = []
-    for make in (lambda x: x.T, lambda x: x.reshape(-1), lambda x: x[1:], lambda x: x[1][2:], lambda x: x[1:][::2]):
+    for make in (
+        lambda x: x.T,
+        lambda x: x.reshape(-1),
+        lambda x: x[1:],
+        lambda x: x[1][2:],
+        lambda x: x[1:][::2],
+    ):
         with tracing() as level:
             tape = Tape(level)
             part = make(tape.input(M.copy()))
@@ -538,7 +569,9 @@ def test_a_view_nobody_writes_through_records_one_entry_of_its_own_kind() -> Non
             part + 1.0, part * 2.0
             names.append([entry[0].name for entry in tape.entries[1:]])
             tape.end()
-    assert names == [[n, "add", "multiply"] for n in ("transpose", "reshape", "read", "read", "read")]
+    assert names == [
+        [n, "add", "multiply"] for n in ("transpose", "reshape", "read", "read", "read")
+    ]
 
 
 def test_broadcast_views_are_read_only() -> None:
@@ -609,7 +642,9 @@ def hoisted_views(x: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "f", [fill_by_elements, fill_by_rows, nested_elements, shrinking, hoisted_views], ids=lambda f: f.__name__
+    "f",
+    [fill_by_elements, fill_by_rows, nested_elements, shrinking, hoisted_views],
+    ids=lambda f: f.__name__,
 )
 def test_reading_and_writing_in_loops_costs_linear_memory(f: Callable[..., Any]) -> None:
     small, large = (entries_and_bytes(f, np.ones(n)) for n in (3200, 12800))
@@ -618,10 +653,12 @@ def test_reading_and_writing_in_loops_costs_linear_memory(f: Callable[..., Any])
 
 
 @pytest.mark.parametrize("mode", ["grad", "jvp", "nested"])
-@pytest.mark.parametrize("f", [fill_by_elements, fill_by_rows, hoisted_views], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "f", [fill_by_elements, fill_by_rows, hoisted_views], ids=lambda f: f.__name__
+)
 def test_buffers_are_copied_a_fixed_number_of_times(f: Any, mode: str, monkeypatch: Any) -> None:
     copies: list[int] = []
-    from wengert.tape import sweep, writing  # noqa: PLC0415
+    from wengert.tape import sweep, writing
 
     for module, name in ((writing, "_copied"), (sweep, "_own")):
         original = getattr(module, name)

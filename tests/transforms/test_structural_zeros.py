@@ -1,4 +1,4 @@
-"""What a selection did not take has a structurally zero derivative, which alone annihilates infinity."""
+"""What a selection did not take is structurally zero, which alone annihilates infinity."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import wengert as wg
 from wengert.primitives.logsumexp import logsumexp
 from wengert.tape import structural
 
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's own, of the forward pass
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::RuntimeWarning"
+)  # NumPy's own, of the forward pass
 
 
 class Case(NamedTuple):
-    """A function of one number, where it is singular beside what it takes, and its derivatives there."""
+    """A function of one number, a point where it is singular, and its derivatives there."""
 
     function: Callable[[Any], Any]
     x: float
@@ -41,7 +43,10 @@ CASES = {
     "arccos of clip": Case(lambda x: np.arccos(np.clip(x, -1, 1)), 1.5, 0.0, 0.0),
     "sqrt of maximum": Case(lambda x: np.sqrt(np.maximum(x, 0)), -1.0, 0.0, 0.0),
     "sqrt of a masked sum": Case(
-        lambda x: np.sum(np.sqrt(x * np.array([0.0, 1.0])), where=np.array([False, True])), 4.0, 0.25, -1 / 32
+        lambda x: np.sum(np.sqrt(x * np.array([0.0, 1.0])), where=np.array([False, True])),
+        4.0,
+        0.25,
+        -1 / 32,
     ),
     "a maximum not taken": Case(lambda x: np.max(np.stack([x + 1, np.sqrt(x)])), 0.0, 1.0, 0.0),
     "an element sorted to the end": Case(
@@ -117,7 +122,11 @@ def test_a_third_derivative_is_finite() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_genuine_zero_times_infinity_stays_nan(mode: str) -> None:
-    for f in (lambda x: np.sqrt(x) ** 2, lambda x: 0.0 * np.sqrt(x), lambda x: np.where(x < 1, np.sqrt(x) ** 2, x)):
+    for f in (
+        lambda x: np.sqrt(x) ** 2,
+        lambda x: 0.0 * np.sqrt(x),
+        lambda x: np.where(x < 1, np.sqrt(x) ** 2, x),
+    ):
         assert np.isnan(MODES[mode](f)(0.0))
 
 

@@ -284,7 +284,7 @@ def _get_grad(self: Array) -> Array | None:
             UserWarning,
             stacklevel=2,
         )
-    return node.grad  # type: ignore[no-any-return]
+    return node.grad
 
 
 def _set_grad(self: Array, value: Any) -> None:

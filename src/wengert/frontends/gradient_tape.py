@@ -363,13 +363,13 @@ def _fill(given: Any) -> bool:
 def _node_of(x: Any, what: str) -> Node:
     """The node of an Array that a tape can watch, made if there is none yet."""
     if isinstance(x, Variable):
-        return x.index  # type: ignore[no-any-return]
+        return x.index
     if isinstance(x, Array):
         x = x.current()
         if x.trace is AMBIENT:
             if x.index is None:
                 x.index = Node(NOBODY)
-            return x.index  # type: ignore[no-any-return]
+            return x.index
         found = "an Array that a transform (such as wg.grad) traces"
     else:
         found = f"{type(x).__name__} ({x!r:.40})"

@@ -420,10 +420,14 @@ def _attach() -> None:
         setattr(CompNode, f"__r{name}__", reflected)
     for name, function in {"neg": np.negative, "abs": np.absolute}.items():
         setattr(CompNode, f"__{name}__", _unary(function))
-    CompNode.__pos__ = lambda self: self  # type: ignore[attr-defined]
-    CompNode.__getitem__ = _getitem  # type: ignore[attr-defined]
-    CompNode.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]
-    CompNode.__array_function__ = _array_function  # type: ignore[attr-defined]
+    protocols = {
+        "__pos__": lambda self: self,
+        "__getitem__": _getitem,
+        "__array_ufunc__": _array_ufunc,
+        "__array_function__": _array_function,
+    }
+    for name, method in protocols.items():
+        setattr(CompNode, name, method)
 
 
 _attach()

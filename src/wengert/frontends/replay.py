@@ -63,7 +63,7 @@ def _needed(tape: Any, targets: Sequence[Any], chosen: set[int]) -> list[Any]:
 def _evaluation(node: Any) -> Callable[..., Any]:
     """How a node computes its output from those of its operands."""
     if hasattr(node, "evaluate"):
-        return node.evaluate  # type: ignore[no-any-return]
+        return node.evaluate
     if not node.operands:
         return lambda: _own_output(node)
     return _as_primitive(node)
@@ -86,8 +86,8 @@ def _as_primitive(node: Any) -> Callable[..., Any]:
             node.forward()
             return node._output
 
-    def vjp(adjoint: Any, *values: Any) -> Any:
-        *values, out = values
+    def vjp(adjoint: Any, *given: Any) -> Any:
+        *values, out = given
         with _lent(node, operands, values):
             node._output, node._gradient = out, adjoint
             node.backward()

@@ -148,7 +148,7 @@ class Variable(Array):
         raise _not_assigned()
 
     @property
-    def value(self) -> Any:  # type: ignore[override]
+    def value(self) -> Any:
         """The value now, as an Array; ``variable.value()`` is the same."""
         return Snapshot(self.current())
 
@@ -157,7 +157,7 @@ class Variable(Array):
         return AMBIENT
 
     @property
-    def index(self) -> Any:  # type: ignore[override]
+    def index(self) -> Any:
         return self._node
 
     @property

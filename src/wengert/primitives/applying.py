@@ -82,7 +82,10 @@ def _conditions(x: Any, condlist: Any) -> list[Any]:
         not isinstance(condlist[0], list) and np.ndim(condlist[0]) == 0 and x.ndim != 0
     )
     parts = [condlist] if is_single else list(condlist)
-    return [part if hasattr(part, "dtype") and part.dtype == bool else operand(part) != 0 for part in parts]
+    return [
+        part if hasattr(part, "dtype") and part.dtype == bool else operand(part) != 0
+        for part in parts
+    ]
 
 
 def _piece(out: Any, x: Any, condition: Any, function: Any, args: Any, kw: Any) -> Any:

@@ -52,11 +52,14 @@ def recurrence(factors: Any, terms: Any) -> Any:
         return terms
     even, odd = slice(0, count - 1, 2), slice(1, None, 2)
     at_odd = recurrence(
-        factors[..., odd] * factors[..., even], factors[..., odd] * terms[..., even] + terms[..., odd]
+        factors[..., odd] * factors[..., even],
+        factors[..., odd] * terms[..., even] + terms[..., odd],
     )
     later = slice(2, None, 2)
     before = at_odd[..., : (count - 1) // 2]
-    at_even = np.concatenate([terms[..., :1], factors[..., later] * before + terms[..., later]], axis=-1)
+    at_even = np.concatenate(
+        [terms[..., :1], factors[..., later] * before + terms[..., later]], axis=-1
+    )
     return _interleaved(at_even, at_odd)
 
 

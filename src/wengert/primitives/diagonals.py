@@ -15,7 +15,15 @@ from wengert.primitives.shaping import as_array
 _index = np.lib.array_utils.normalize_axis_index
 
 
-@derived(np.diagonal, samples=[call(normal(3, 4)), call(normal(3, 4), -1), call(normal(2, 3, 4), 1, 0, 2), call(normal(3, 3), 5)])
+@derived(
+    np.diagonal,
+    samples=[
+        call(normal(3, 4)),
+        call(normal(3, 4), -1),
+        call(normal(2, 3, 4), 1, 0, 2),
+        call(normal(3, 3), 5),
+    ],
+)
 def diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
     a = as_array(a)
     if a.ndim < 2:
@@ -26,7 +34,16 @@ def diagonal(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
     return read(a, path=(("diagonal", (operator.index(offset), axis1, axis2)),))
 
 
-@derived(np.diag, samples=[call(normal(3)), call(normal(3), 1), call(normal(2), -1), call(normal(3, 4)), call(normal(3, 4), -1)])
+@derived(
+    np.diag,
+    samples=[
+        call(normal(3)),
+        call(normal(3), 1),
+        call(normal(2), -1),
+        call(normal(3, 4)),
+        call(normal(3, 4), -1),
+    ],
+)
 def diag(v: Any, k: Any = 0) -> Any:
     v = as_array(v)
     if v.ndim == 2:
@@ -34,7 +51,9 @@ def diag(v: Any, k: Any = 0) -> Any:
     if v.ndim != 1:
         raise ValueError("Input must be 1- or 2-d.")
     n = v.shape[0] + abs(k)
-    return write(np.zeros((n, n), v.dtype), v, path=(("diagonal", (operator.index(k), 0, 1)),), add=False)
+    return write(
+        np.zeros((n, n), v.dtype), v, path=(("diagonal", (operator.index(k), 0, 1)),), add=False
+    )
 
 
 @derived(np.diagflat, samples=[call(normal(2, 2)), call(normal(3), 1)])
@@ -62,7 +81,9 @@ def fill_diagonal(a: Any, val: Any, wrap: Any = False) -> None:
 @derived(np.tril, samples=[call(normal(3, 4)), call(normal(2, 3, 3), k=1), call(normal(3), k=-1)])
 def tril(m: Any, k: Any = 0) -> Any:
     m = as_array(m)
-    return np.where(np.tri(*m.shape[-2:], k=k, dtype=bool) if m.ndim > 1 else _square(m, k), m, _zero(m))
+    return np.where(
+        np.tri(*m.shape[-2:], k=k, dtype=bool) if m.ndim > 1 else _square(m, k), m, _zero(m)
+    )
 
 
 @derived(np.triu, samples=[call(normal(3, 4)), call(normal(2, 3, 3), k=1), call(normal(3), k=-1)])
@@ -81,7 +102,10 @@ def _zero(m: Any) -> Any:
     return np.zeros((), m.dtype)
 
 
-@derived(np.vander, samples=[call(normal(3)), call(normal(3), 2), call(normal(3), 4, True), call(normal(3), 0)])
+@derived(
+    np.vander,
+    samples=[call(normal(3)), call(normal(3), 2), call(normal(3), 4, True), call(normal(3), 0)],
+)
 def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
     x = as_array(x)
     if x.ndim != 1:

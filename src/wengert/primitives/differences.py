@@ -63,7 +63,11 @@ def _end(part: Any, a: Any, axis: int) -> Any:
 
 @derived(
     np.ediff1d,
-    samples=[call(normal(3, 4)), call(normal(4), normal(2), 1.0), call(normal(0), to_begin=[1.0, 2.0])],
+    samples=[
+        call(normal(3, 4)),
+        call(normal(4), normal(2), 1.0),
+        call(normal(0), to_begin=[1.0, 2.0]),
+    ],
 )
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Differences of neighbours of the flattened array, with ends put on."""
@@ -184,7 +188,12 @@ def _derivative(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
         shape = _column(f.ndim, axis)
         a, b, c = (np.reshape(w, shape) for w in (a, b, c))
         interior = a * first + b * middle + c * last
-        steps = (spacing[0], spacing[min(1, len(spacing) - 1)], spacing[max(-2, -len(spacing))], spacing[-1])
+        steps = (
+            spacing[0],
+            spacing[min(1, len(spacing) - 1)],
+            spacing[max(-2, -len(spacing))],
+            spacing[-1],
+        )
     if edge_order == 1:
         start = (at(1) - at(0)) / steps[0]
         end = (at(-1) - at(-2)) / steps[3]
@@ -243,4 +252,6 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
     corrections = np.where(np.abs(steps) < discont, 0, wrapped - steps)
     rest = p[along(axis, slice(1, None))] + np.cumsum(corrections, axis)
     first = p[along(axis, slice(None, 1))]
-    return np.concatenate([first if first.dtype == rest.dtype else first.astype(rest.dtype), rest], axis)
+    return np.concatenate(
+        [first if first.dtype == rest.dtype else first.astype(rest.dtype), rest], axis
+    )

@@ -17,7 +17,9 @@ from wengert.primitives.shaping import as_array
 _index = np.lib.array_utils.normalize_axis_index
 
 
-@derived(np.append, samples=[call(normal(2, 3), normal(2)), call(normal(2, 3), normal(1, 3), axis=0)])
+@derived(
+    np.append, samples=[call(normal(2, 3), normal(2)), call(normal(2, 3), normal(1, 3), axis=0)]
+)
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
     arr, values = as_array(arr), as_array(values)
     if axis is None:
@@ -58,7 +60,12 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
 
 @derived(
     np.delete,
-    samples=[call(normal(2, 3), 1), call(normal(2, 3), [0, -1], axis=1), call(normal(5), slice(1, 4, 2)), call(normal(3), [True, False, True])],
+    samples=[
+        call(normal(2, 3), 1),
+        call(normal(2, 3), [0, -1], axis=1),
+        call(normal(5), slice(1, 4, 2)),
+        call(normal(3), [True, False, True]),
+    ],
 )
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     arr = as_array(arr)
@@ -73,7 +80,11 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     if any(letter not in "fb" for letter in trim.lower()):
         raise ValueError(f"unexpected character(s) in `trim`: {trim!r}")
     filt = as_array(filt)
-    axes = range(filt.ndim) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, filt.ndim)
+    axes = (
+        range(filt.ndim)
+        if axis is None
+        else np.lib.array_utils.normalize_axis_tuple(axis, filt.ndim)
+    )
     found = np.nonzero(filt)
     key: list[Any] = [slice(None)] * filt.ndim
     for k in axes:

@@ -103,6 +103,9 @@ class Primitive:
         self.outputs = outputs
         self._keeps: dict[tuple[bool, ...], tuple[bool, ...]] = {}
         self.adapters = tuple(self._adapter(rule) for rule in self.rules)
+        self.is_smooth = all(rule is not None for rule in self.rules)
+        if len(self.operands) == 1 and not variadic:  # what Tape.unary keeps
+            self.alone = self.keeps((True,))
         if len(self.operands) == 2 and not variadic:  # what Tape.binary keeps
             self.both = self.keeps((True, True))
             self.first = self.keeps((True, False))

@@ -130,7 +130,9 @@ def _last_writers(shape: tuple[int, ...], path: Any) -> Any:
 
 
 _row = np.array([0, 2, 2])
-_mask = np.array([[True, False, True, True], [False, True, False, True], [True, True, False, False]])
+_mask = np.array(
+    [[True, False, True, True], [False, True, False, True], [True, True, False, False]]
+)
 
 read = linear(
     _read,
@@ -158,12 +160,20 @@ write = linear(
     name="write",
     operands=("a", "values"),
     transpose=(_cleared, _taken),
-    formula=("zero at the places written", "adjoint at the places written; zero if overwritten again"),
+    formula=(
+        "zero at the places written",
+        "adjoint at the places written; zero if overwritten again",
+    ),
     batch="path",
     samples=[
         call(normal(3, 4), normal(4), path=(("getitem", 1),), add=False),
         call(normal(3, 4), normal(2), path=(("getitem", (1, slice(None, None, 2))),), add=False),
-        call(normal(3, 4), normal(), path=(("reshape", (12,)), ("getitem", slice(2, 9, 3))), add=False),
+        call(
+            normal(3, 4),
+            normal(),
+            path=(("reshape", (12,)), ("getitem", slice(2, 9, 3))),
+            add=False,
+        ),
         call(normal(3, 4), normal(3, 4), path=(("getitem", (_row,)),), add=False),
         call(normal(3, 4), normal(3, 4), path=(("getitem", (_row,)),), add=True),
         call(normal(3, 4), normal(), path=(("getitem", _mask),), add=False),

@@ -1,8 +1,8 @@
-"""Putting arrays together and taking tuples apart: concatenate, stack, block, split …"""
+"""Putting arrays together and taking tuples apart: concatenate, stack, block, split and others."""
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,9 @@ def _in_place(adjoint: Any, *, position: int) -> Any:
 
 
 # One part of a tuple-valued entry (eigh, svd, qr …). Only tapes make it, so it has no samples of its own.
-part = linear(_part, name="part", operands=("parts",), transpose=_in_place, formula="the part's adjoint")
+part = linear(
+    _part, name="part", operands=("parts",), transpose=_in_place, formula="the part's adjoint"
+)
 
 
 def _concatenate(*arrays: Any, axis: int, starts: Any) -> Any:
@@ -70,7 +72,9 @@ pile = linear(
 def arrays_of(arrays: Any) -> list[Any]:
     """The members of a sequence of arrays, or the rows of one array, as arrays."""
     if isinstance(arrays, str | bytes) or not hasattr(arrays, "__getitem__"):
-        raise TypeError(f"arrays to be put together must be a sequence, not {type(arrays).__name__}")
+        raise TypeError(
+            f"arrays to be put together must be a sequence, not {type(arrays).__name__}"
+        )
     return [as_array(a) for a in arrays]
 
 
@@ -122,10 +126,19 @@ def stack(
 
 @derived(np.vstack, samples=[call([normal(3), normal(2, 3)])])
 def vstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
-    return np.concatenate([np.atleast_2d(a) for a in arrays_of(tup)], 0, dtype=dtype, casting=casting)
+    return np.concatenate(
+        [np.atleast_2d(a) for a in arrays_of(tup)], 0, dtype=dtype, casting=casting
+    )
 
 
-@derived(np.hstack, samples=[call([normal(3), normal(2)]), call([normal(3, 1), normal(3, 2)]), call([normal(), normal()])])
+@derived(
+    np.hstack,
+    samples=[
+        call([normal(3), normal(2)]),
+        call([normal(3, 1), normal(3, 2)]),
+        call([normal(), normal()]),
+    ],
+)
 def hstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     arrays = [np.atleast_1d(a) for a in arrays_of(tup)]
     axis = 0 if arrays and arrays[0].ndim == 1 else 1
@@ -148,7 +161,10 @@ def _column(a: Any) -> Any:
 
 @derived(
     np.block,
-    samples=[call([normal(2, 2), normal(2, 1)]), call([[normal(2, 2), normal(2, 1)], [normal(1, 2), normal(1, 1)]])],
+    samples=[
+        call([normal(2, 2), normal(2, 1)]),
+        call([[normal(2, 2), normal(2, 1)], [normal(1, 2), normal(1, 1)]]),
+    ],
 )
 def block(arrays: Any) -> Any:
     depth = _block_depth(arrays)
@@ -171,7 +187,11 @@ def _block_depth(arrays: Any) -> int:
 
 
 def _leaves(arrays: Any) -> list[Any]:
-    return [leaf for part in arrays for leaf in _leaves(part)] if isinstance(arrays, list) else [arrays]
+    return (
+        [leaf for part in arrays for leaf in _leaves(part)]
+        if isinstance(arrays, list)
+        else [arrays]
+    )
 
 
 def _block(arrays: Any, depth: int, ndim: int) -> Any:
@@ -198,7 +218,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
         each, extra = divmod(total, count)
         ends = [k * each + min(k, extra) for k in range(count + 1)]
     before = (slice(None),) * axis
-    return [ary[(*before, slice(a, b))] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [ary[(*before, slice(a, b))] for a, b in pairwise(ends)]
 
 
 @derived(np.split, samples=[call(normal(6), 3), call(normal(5, 2), [2])])

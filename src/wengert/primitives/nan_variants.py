@@ -26,7 +26,11 @@ def _without_nan(a: Any, substitute: Any) -> tuple[Any, Any]:
     return np.where(is_nan, substitute, a), ~is_nan
 
 
-_plain = [call(normal(3, 4)), call(normal(3, 4), axis=1, keepdims=True), call(normal(3, 4), 0, where=_mask)]
+_plain = [
+    call(normal(3, 4)),
+    call(normal(3, 4), axis=1, keepdims=True),
+    call(normal(3, 4), 0, where=_mask),
+]
 
 
 @derived(np.nansum, samples=[*_plain, call(normal(3), initial=2.0)])
@@ -125,11 +129,19 @@ def nanvar(
 
 
 def _is_positive(freedom: Any) -> bool:
-    return isinstance(freedom, np.ndarray | np.generic) and not surely(freedom <= 0)
+    is_known = isinstance(freedom, np.ndarray | np.generic)
+    return is_known and not surely(freedom <= 0)
 
 
 @derived(np.nanstd, samples=_variances)
-def nanstd(a: Any, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: Any = False, **options: Any) -> Any:
+def nanstd(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    **options: Any,
+) -> Any:
     """Standard deviation of what is not NaN; its derivative where that is 0 is 0."""
     return root(np.nanvar(a, axis, dtype, ddof=ddof, keepdims=keepdims, **options))
 
@@ -154,7 +166,11 @@ def _extremum(
     return np.where(has_any, out, np.nan)
 
 
-_extrema = [call(distinct(4, 3)), call(distinct(4, 3), axis=-1, keepdims=True), call(distinct(4, 3), 0, initial=1.3, where=_mask.T)]
+_extrema = [
+    call(distinct(4, 3)),
+    call(distinct(4, 3), axis=-1, keepdims=True),
+    call(distinct(4, 3), 0, initial=1.3, where=_mask.T),
+]
 
 
 @derived(np.nanmax, samples=_extrema)

@@ -105,7 +105,6 @@ def _pairs(values: Any, ndim: int) -> list[tuple[Any, Any]]:
     if values is None or np.ndim(values) == 0:
         return [(values, values)] * ndim
     if isinstance(values, list | tuple):
-        values = [v if isinstance(v, list | tuple) else v for v in values]
         if all(np.ndim(v) == 0 for v in values):
             before, after = (values[0], values[0]) if len(values) == 1 else values
             return [(before, after)] * ndim
@@ -133,7 +132,9 @@ def _slab(array: Any, axis: int, start: int, stop: int) -> Any:
 def _by_position(array: Any, axis: int, width: tuple[int, int], mode: str, is_odd: bool) -> Any:
     size = array.shape[axis]
     if size == 0:
-        raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
+        raise ValueError(
+            f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'"
+        )
     if is_odd and size > 1:
         return _reflected(array, axis, width, is_edge_twice=mode == "symmetric")
     positions = np.pad(np.arange(size), width, mode=mode)
@@ -175,11 +176,17 @@ def _ramped(array: Any, axis: int, width: tuple[int, int], ends: tuple[Any, Any]
 
 
 def _summarised(
-    array: Any, axis: int, width: tuple[int, int], statistic: Callable[..., Any], lengths: tuple[Any, Any]
+    array: Any,
+    axis: int,
+    width: tuple[int, int],
+    statistic: Callable[..., Any],
+    lengths: tuple[Any, Any],
 ) -> Any:
     size = array.shape[axis]
     if size == 0:
-        raise ValueError(f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'")
+        raise ValueError(
+            f"can't extend empty axis {axis} using modes other than 'constant' or 'empty'"
+        )
     sizes = [size if n is None else min(int(n), size) for n in lengths]
     if 0 in sizes and statistic in (np.max, np.min):
         raise ValueError("stat_length of 0 yields no value for padding")
@@ -191,7 +198,9 @@ def _summarised(
     )
 
 
-def _by_function(array: Any, widths: list[tuple[int, int]], function: Any, kwargs: dict[str, Any]) -> Any:
+def _by_function(
+    array: Any, widths: list[tuple[int, int]], function: Any, kwargs: dict[str, Any]
+) -> Any:
     """The user's function fills the margins of every vector in place, as NumPy lets it."""
     padded = array
     for axis, width in enumerate(widths):

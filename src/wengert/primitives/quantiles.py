@@ -72,7 +72,9 @@ in_range = locally_constant(
     _in_range, ("q",), name="quantile_range", batch="leading", samples=[call(np.array([0.5]))]
 )
 whole_rank = locally_constant(
-    lambda rank, last, *, after: np.clip(np.floor(rank) + after, 0, np.maximum(last, 0)).astype(np.intp),
+    lambda rank, last, *, after: np.clip(np.floor(rank) + after, 0, np.maximum(last, 0)).astype(
+        np.intp
+    ),
     ("rank", "last"),
     name="whole_rank",
     batch="broadcast",
@@ -177,7 +179,10 @@ def _interpolated(a: Any, b: Any, weight: Any, is_weak: bool) -> Any:
     """``a + (b - a) * weight``, reckoned from the nearer of both, as NumPy does."""
     rest, nearer = 1 - weight, weight >= 0.5
     if is_weak and isinstance(weight, np.generic):
-        weight, rest = float(weight), float(rest)  # a quantile given as a Python number promotes nothing
+        weight, rest = (
+            float(weight),
+            float(rest),
+        )  # a quantile given as a Python number promotes nothing
     elif is_weak and a.dtype.kind == "f":
         weight, rest = weight.astype(a.dtype), rest.astype(a.dtype)
     gap = b - a
@@ -224,8 +229,11 @@ _quantiles = [
     *(call(distinct(6), 0.37, method=method) for method in METHODS),
 ]
 _weights = np.array([[1.0, 2.0, 0.5], [1.0, 1.0, 1.0], [0.0, 1.0, 2.0], [3.0, 0.1, 0.0]])
-_weighted_quantile = call(distinct(4, 3), [0.3, 0.8], axis=0, method="inverted_cdf", weights=_weights)
+_weighted_quantile = call(
+    distinct(4, 3), [0.3, 0.8], axis=0, method="inverted_cdf", weights=_weights
+)
 _along = call(distinct(4, 3), [0.3, 0.8], axis=0, method="inverted_cdf", weights=_weights[:, 0])
+
 
 @derived(np.quantile, samples=[*_quantiles, _weighted_quantile, _along])
 def quantile(
@@ -262,7 +270,10 @@ def _percent(q: Any) -> Any:
     return (q if type(q) in (int, float) else operand(q)) / 100
 
 
-_percentiles = [call(distinct(5, 3), 30), call(distinct(5, 3), [20.0, 95.0], axis=0, method="weibull")]
+_percentiles = [
+    call(distinct(5, 3), 30),
+    call(distinct(5, 3), [20.0, 95.0], axis=0, method="weibull"),
+]
 
 
 @derived(np.percentile, samples=_percentiles)

@@ -22,7 +22,9 @@ def ndim(a: Any) -> Any:
     return len(a.shape)
 
 
-@derived(np.size, samples=[call(normal(3, 4), max_order=0), call(normal(3, 4), axis=(0, 1), max_order=0)])
+@derived(
+    np.size, samples=[call(normal(3, 4), max_order=0), call(normal(3, 4), axis=(0, 1), max_order=0)]
+)
 def size(a: Any, axis: Any = None) -> Any:
     if axis is None:
         return a.size
@@ -82,28 +84,57 @@ def _like(prototype: Any, dtype: Any, shape: Any, value: Any) -> Any:
 
 @derived(np.zeros_like, samples=_one)
 def zeros_like(
-    a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+    a: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: Any = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     return _like(a, dtype, shape, 0)
 
 
 @derived(np.ones_like, samples=_one)
 def ones_like(
-    a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+    a: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: Any = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     return _like(a, dtype, shape, 1)
 
 
 @derived(np.empty_like, samples=_one)
 def empty_like(
-    prototype: Any, /, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+    prototype: Any,
+    /,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: Any = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     return _like(prototype, dtype, shape, 0)
 
 
-@derived(np.full_like, samples=[call(normal(3), 2.0), call(normal(3), normal()), call(normal(2, 3), normal(3))])
+@derived(
+    np.full_like,
+    samples=[call(normal(3), 2.0), call(normal(3), normal()), call(normal(2, 3), normal(3))],
+)
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: Any = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
 ) -> Any:
     if type(fill_value) in (int, float, complex, bool):
         return _like(a, dtype, shape, fill_value)

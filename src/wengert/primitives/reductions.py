@@ -16,7 +16,8 @@ from wengert.primitives.family import derived, general, linear, locally_constant
 from wengert.primitives.samples import Draw, call, complex_normal, distinct, normal
 
 _NO_IDENTITY = (
-    "reduction operation '{0}' does not have an identity, so to use a where mask one has to specify 'initial'"
+    "reduction operation '{0}' does not have an identity, "
+    "so to use a where mask one has to specify 'initial'"
 )
 
 # ---------------------------------------------------------------------------- axes and arguments
@@ -139,7 +140,7 @@ _fronts = [
 
 
 @derived(np.sum, samples=[*_fronts, call(normal(0)), call(normal(3), initial=2.0)])
-def sum(  # noqa: A001 (NumPy's name)
+def sum(
     a: Any,
     axis: Any = None,
     dtype: Any = None,
@@ -249,7 +250,7 @@ _with_extremum = [
 
 
 @derived(np.max, samples=_with_extremum)
-def max(  # noqa: A001 (NumPy's name)
+def max(
     a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
 ) -> Any:
     """Maximum; equal elements share the derivative equally."""
@@ -257,7 +258,7 @@ def max(  # noqa: A001 (NumPy's name)
 
 
 @derived(np.min, samples=_with_extremum)
-def min(  # noqa: A001 (NumPy's name)
+def min(
     a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
 ) -> Any:
     """Minimum; equal elements share the derivative equally."""
@@ -315,7 +316,9 @@ def _prod_jvp(tangent: Any, a: Any, *, axis: tuple[int, ...], keepdims: bool) ->
 _zeros_among = Draw(
     "zeros among",
     (3, 4),
-    lambda rng, shape: rng.standard_normal(shape) * np.array([[1, 0, 1, 1], [0, 1, 0, 1], [0, 0, 0, 1]]),
+    lambda rng, shape: (
+        rng.standard_normal(shape) * np.array([[1, 0, 1, 1], [0, 1, 0, 1], [0, 0, 0, 1]])
+    ),
 )
 multiply_up = general(
     _reduced(np.multiply, np.prod),
@@ -371,14 +374,14 @@ any_of, all_of, count_of = _question(np.any), _question(np.all), _question(np.co
 
 
 @derived(np.any, samples=[call(normal(3, 4), axis=1, max_order=0)])
-def any(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:  # noqa: A001
+def any(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
     """Whether any element is true."""
     a = operand(a) if where is True else np.where(where, a, 0)
     return any_of(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
 
 
 @derived(np.all, samples=[call(normal(3, 4), axis=1, max_order=0)])
-def all(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:  # noqa: A001
+def all(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
     """Whether all elements are true."""
     a = operand(a) if where is True else np.where(where, a, 1)
     return all_of(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))

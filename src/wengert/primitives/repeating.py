@@ -14,7 +14,15 @@ _index = np.lib.array_utils.normalize_axis_index
 _indices = np.lib.array_utils.normalize_axis_tuple
 
 
-@derived(np.tile, samples=[call(normal(2, 3), 2), call(normal(3), (2, 2)), call(normal(2, 3), (2, 1, 3)), call(normal(3), 0)])
+@derived(
+    np.tile,
+    samples=[
+        call(normal(2, 3), 2),
+        call(normal(3), (2, 2)),
+        call(normal(2, 3), (2, 1, 3)),
+        call(normal(3), 0),
+    ],
+)
 def tile(A: Any, reps: Any) -> Any:
     A = as_array(A)
     reps = tuple(int(n) for n in np.atleast_1d(reps))
@@ -23,14 +31,21 @@ def tile(A: Any, reps: Any) -> Any:
     shape = (1,) * (ndim - A.ndim) + A.shape
     # Each axis as a pair (repetition, size): broadcasting copies nothing, its transpose is a sum.
     paired = np.reshape(A, tuple([n for size in shape for n in (1, size)]))
-    full = np.broadcast_to(paired, tuple([n for pair in zip(reps, shape, strict=True) for n in pair]))
+    full = np.broadcast_to(
+        paired, tuple([n for pair in zip(reps, shape, strict=True) for n in pair])
+    )
     out = np.reshape(full, tuple([rep * size for rep, size in zip(reps, shape, strict=True)]))
     return out.copy()
 
 
 @derived(
     np.repeat,
-    samples=[call(normal(2, 3), 2), call(normal(2, 3), 2, axis=1), call(normal(3), [0, 2, 1]), call(normal(3, 2), [1, 0, 2], axis=0)],
+    samples=[
+        call(normal(2, 3), 2),
+        call(normal(2, 3), 2, axis=1),
+        call(normal(3), [0, 2, 1]),
+        call(normal(3, 2), [1, 0, 2], axis=0),
+    ],
 )
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     a = as_array(a)
@@ -47,7 +62,12 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
 
 @derived(
     np.roll,
-    samples=[call(normal(2, 3), 1), call(normal(2, 3), -1, axis=1), call(normal(2, 3), (1, 2), axis=(0, 1)), call(normal(3), 4)],
+    samples=[
+        call(normal(2, 3), 1),
+        call(normal(2, 3), -1, axis=1),
+        call(normal(2, 3), (1, 2), axis=(0, 1)),
+        call(normal(3), 4),
+    ],
 )
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     a = as_array(a)
@@ -67,10 +87,20 @@ def _rolled(a: Any, shift: int, axis: int) -> Any:
     if shift == 0:
         return a
     before = (slice(None),) * axis
-    return np.concatenate([a[(*before, slice(size - shift, None))], a[(*before, slice(size - shift))]], axis)
+    return np.concatenate(
+        [a[(*before, slice(size - shift, None))], a[(*before, slice(size - shift))]], axis
+    )
 
 
-@derived(np.flip, samples=[call(normal(2, 3)), call(normal(2, 3), 1), call(normal(2, 3, 2), (0, -1)), call(complex_normal(3))])
+@derived(
+    np.flip,
+    samples=[
+        call(normal(2, 3)),
+        call(normal(2, 3), 1),
+        call(normal(2, 3, 2), (0, -1)),
+        call(complex_normal(3)),
+    ],
+)
 def flip(m: Any, axis: Any = None) -> Any:
     m = as_array(m)
     axes = tuple(range(m.ndim)) if axis is None else _indices(axis, m.ndim)
@@ -93,7 +123,9 @@ def fliplr(m: Any) -> Any:
     return m[:, ::-1]
 
 
-@derived(np.rot90, samples=[call(normal(2, 3), k) for k in range(4)] + [call(normal(2, 3, 2), 1, (2, 0))])
+@derived(
+    np.rot90, samples=[call(normal(2, 3), k) for k in range(4)] + [call(normal(2, 3, 2), 1, (2, 0))]
+)
 def rot90(m: Any, k: Any = 1, axes: Any = (0, 1)) -> Any:
     m = as_array(m)
     axes = tuple(axes)

@@ -14,7 +14,9 @@ from wengert.primitives.family import derived, linear, locally_constant
 from wengert.primitives.reductions import operand
 from wengert.primitives.samples import call, complex_normal, normal
 
-_mask = np.array([[True, False, True, True], [False, True, False, True], [True, True, False, False]])
+_mask = np.array(
+    [[True, False, True, True], [False, True, False, True], [True, True, False, False]]
+)
 
 either = linear(
     lambda condition, x, y: np.where(condition, x, y),
@@ -38,12 +40,13 @@ either = linear(
     ],
 )
 
-nonzero_of = locally_constant(
-    np.nonzero, ("a",), samples=[call(normal(3, 4), max_order=0)]
+nonzero_of = locally_constant(np.nonzero, ("a",), samples=[call(normal(3, 4), max_order=0)])
+
+
+@derived(
+    np.where,
+    samples=[call(_mask, normal(3, 4), [1.0, 2.0, 3.0, 4.0]), call(normal(3, 4), max_order=0)],
 )
-
-
-@derived(np.where, samples=[call(_mask, normal(3, 4), [1.0, 2.0, 3.0, 4.0]), call(normal(3, 4), max_order=0)])
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     """Elements of `x` where the condition holds, else of `y`; without them, where it holds."""
     if x is None and y is None:

@@ -45,7 +45,11 @@ reshape_to = linear(
     transpose=lambda adjoint, like, *, shape: np.reshape(adjoint, like.shape),
     formula="the adjoint in the operand's shape",
     batch=_batch_reshape,
-    samples=[call(normal(3, 4), shape=(2, 6)), call(normal(3, 0), shape=(0, 5)), call(normal(1), shape=())],
+    samples=[
+        call(normal(3, 4), shape=(2, 6)),
+        call(normal(3, 0), shape=(0, 5)),
+        call(normal(1), shape=()),
+    ],
 )
 
 permute = linear(
@@ -80,7 +84,11 @@ convert = linear(
 
 # To integers and booleans: a step function.
 truncate = locally_constant(
-    lambda a, *, dtype: a.astype(dtype), ("a",), name="truncate", batch="leading", samples=[call(normal(3), dtype=int)]
+    lambda a, *, dtype: a.astype(dtype),
+    ("a",),
+    name="truncate",
+    batch="leading",
+    samples=[call(normal(3), dtype=int)],
 )
 
 
@@ -104,7 +112,13 @@ def full_shape(shape: Any, size: int) -> tuple[int, ...]:
     """A shape as NumPy takes it (a number, several, one of them -1) as a tuple of sizes."""
     if type(shape) is int and shape == -1:
         return (size,)
-    given = shape if isinstance(shape, tuple | list) else (shape,) if np.ndim(shape) == 0 else tuple(shape)
+    given = (
+        shape
+        if isinstance(shape, tuple | list)
+        else (shape,)
+        if np.ndim(shape) == 0
+        else tuple(shape)
+    )
     sizes = [n if type(n) is int else operator.index(n) for n in given]
     if -1 in sizes:
         if sizes.count(-1) > 1:
@@ -153,16 +167,27 @@ def ravel(a: Any, order: Any = "C") -> Any:
     return np.reshape(a, -1, order=order)
 
 
-@derived(np.expand_dims, samples=[call(normal(3, 4), 1), call(normal(3), (0, 2)), call(normal(), 0)])
+@derived(
+    np.expand_dims, samples=[call(normal(3, 4), 1), call(normal(3), (0, 2)), call(normal(), 0)]
+)
 def expand_dims(a: Any, axis: Any) -> Any:
     a = as_array(a)
     axes = axis if isinstance(axis, tuple | list) else (axis,)
     new = set(_indices(tuple(axes), a.ndim + len(axes)))
     sizes = iter(a.shape)
-    return reshape_to(a, shape=tuple([1 if k in new else next(sizes) for k in range(a.ndim + len(new))]))
+    return reshape_to(
+        a, shape=tuple([1 if k in new else next(sizes) for k in range(a.ndim + len(new))])
+    )
 
 
-@derived(np.squeeze, samples=[call(normal(3, 1, 1)), call(normal(1, 3, 1), axis=-1), call(normal(1, 1), axis=(0, 1))])
+@derived(
+    np.squeeze,
+    samples=[
+        call(normal(3, 1, 1)),
+        call(normal(1, 3, 1), axis=-1),
+        call(normal(1, 1), axis=(0, 1)),
+    ],
+)
 def squeeze(a: Any, axis: Any = None) -> Any:
     a = as_array(a)
     if axis is None:
@@ -199,7 +224,10 @@ def atleast_2d(*arys: Any) -> Any:
     return _each_at_least(arys, 2)
 
 
-@derived(np.atleast_3d, samples=[call(normal()), call(normal(3)), call(normal(2, 3)), call(normal(2, 3, 4))])
+@derived(
+    np.atleast_3d,
+    samples=[call(normal()), call(normal(3)), call(normal(2, 3)), call(normal(2, 3, 4))],
+)
 def atleast_3d(*arys: Any) -> Any:
     return _each_at_least(arys, 3)
 
@@ -209,7 +237,12 @@ def atleast_3d(*arys: Any) -> Any:
 
 @derived(
     np.transpose,
-    samples=[call(normal(2, 3, 4)), call(normal(2, 3, 4), (1, -1, 0)), call(normal(3)), call(complex_normal(2, 3))],
+    samples=[
+        call(normal(2, 3, 4)),
+        call(normal(2, 3, 4), (1, -1, 0)),
+        call(normal(3)),
+        call(complex_normal(2, 3)),
+    ],
 )
 def transpose(a: Any, axes: Any = None) -> Any:
     a = as_array(a)
@@ -244,7 +277,9 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     source = _indices(source, a.ndim, "source")
     destination = _indices(destination, a.ndim, "destination")
     if len(source) != len(destination):
-        raise ValueError("`source` and `destination` arguments must have the same number of elements")
+        raise ValueError(
+            "`source` and `destination` arguments must have the same number of elements"
+        )
     order = [k for k in range(a.ndim) if k not in source]
     for to, axis in sorted(zip(destination, source, strict=True)):
         order.insert(to, axis)
@@ -264,10 +299,15 @@ def rollaxis(a: Any, axis: Any, start: Any = 0) -> Any:
 # --------------------------------------------------------------------------------------- broadcasting
 
 
-@derived(np.broadcast_to, samples=[call(normal(3, 1), (2, 3, 4)), call(normal(), 3), call(complex_normal(2), (3, 2))])
+@derived(
+    np.broadcast_to,
+    samples=[call(normal(3, 1), (2, 3, 4)), call(normal(), 3), call(complex_normal(2), (3, 2))],
+)
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
     array = as_array(array)
-    shape = tuple(operator.index(n) for n in (shape if isinstance(shape, tuple | list) else (shape,)))
+    shape = tuple(
+        operator.index(n) for n in (shape if isinstance(shape, tuple | list) else (shape,))
+    )
     full = np.broadcast_shapes(array.shape, shape)
     if full != shape:
         raise ValueError(
@@ -289,7 +329,11 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
 
 @derived(
     np.astype,
-    samples=[call(normal(3, 4), np.complex128), call(normal(3), np.float64, copy=False), call(normal(3), np.float64)],
+    samples=[
+        call(normal(3, 4), np.complex128),
+        call(normal(3), np.float64, copy=False),
+        call(normal(3), np.float64),
+    ],
 )
 def astype(x: Any, dtype: Any, /, *, copy: Any = True, device: Any = None) -> Any:
     dtype = np.dtype(dtype)

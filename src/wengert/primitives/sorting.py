@@ -48,7 +48,10 @@ def _place_of(primitive: Any, a: Any, axis: Any, keepdims: Any) -> Any:
     return np.reshape(place, (1,) * a.ndim) if keepdims else place
 
 
-_places = [call(distinct(3, 4), axis=-1, max_order=0), call(distinct(3, 4), keepdims=True, max_order=0)]
+_places = [
+    call(distinct(3, 4), axis=-1, max_order=0),
+    call(distinct(3, 4), keepdims=True, max_order=0),
+]
 
 
 @derived(np.argmax, samples=_places)
@@ -86,7 +89,10 @@ def _flattened(a: Any, axis: Any) -> tuple[Any, int]:
     return (np.ravel(a), 0) if axis is None else (a, normalized_axis(axis, a.ndim))
 
 
-@derived(np.argsort, samples=[call(distinct(3, 4), 0, max_order=0), call(distinct(3, 4), axis=None, max_order=0)])
+@derived(
+    np.argsort,
+    samples=[call(distinct(3, 4), 0, max_order=0), call(distinct(3, 4), axis=None, max_order=0)],
+)
 def argsort(
     a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
 ) -> Any:
@@ -158,7 +164,12 @@ def sort_complex(a: Any) -> Any:
 
 unique_positions = locally_constant(
     lambda a, *, axis, equal_nan: np.unique(
-        a, return_index=True, return_inverse=True, return_counts=True, axis=axis, equal_nan=equal_nan
+        a,
+        return_index=True,
+        return_inverse=True,
+        return_counts=True,
+        axis=axis,
+        equal_nan=equal_nan,
     )[1:],
     ("a",),
     name="unique_positions",
@@ -167,7 +178,12 @@ unique_positions = locally_constant(
 
 
 @derived(
-    np.unique, samples=[call(distinct(3, 2)), call(distinct(3, 2), axis=0), call(distinct(3), True, max_order=0)]
+    np.unique,
+    samples=[
+        call(distinct(3, 2)),
+        call(distinct(3, 2), axis=0),
+        call(distinct(3), True, max_order=0),
+    ],
 )
 def unique(
     ar: Any,
@@ -177,7 +193,7 @@ def unique(
     axis: Any = None,
     *,
     equal_nan: Any = True,
-    sorted: Any = True,  # noqa: A002 (NumPy's name); what is sorted satisfies both
+    sorted: Any = True,
 ) -> Any:
     """Distinct elements; each has the derivative of its first occurrence."""
     ar = operand(ar)
@@ -213,9 +229,7 @@ def isin(
 # ----------------------------------------------------------------------------- searches and counts
 
 
-def _lexsort_batched(
-    primitive: Any, values: Any, batched: Any, size: int, *, axis: int
-) -> Any:
+def _lexsort_batched(primitive: Any, values: Any, batched: Any, size: int, *, axis: int) -> Any:
     return primitive(np.moveaxis(values[0], 0, 1), axis=axis + 1)
 
 
@@ -285,7 +299,9 @@ count_into = linear(
 )
 
 
-@derived(np.bincount, samples=[call(np.array([1, 0, 1, 3]), normal(4)), call([0, 2, 0], normal(3), 5)])
+@derived(
+    np.bincount, samples=[call(np.array([1, 0, 1, 3]), normal(4)), call([0, 2, 0], normal(3), 5)]
+)
 def bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
     """Sums of weights for each value of an array of small integers."""
     if weights is None:

@@ -13,8 +13,8 @@ import numpy as np
 
 from wengert.primitives.family import derived, elementwise, locally_constant
 from wengert.primitives.reductions import count_along, normalized_axes, operand, surely
-from wengert.primitives.sorting import count_into
 from wengert.primitives.samples import call, complex_normal, distinct, normal, positive
+from wengert.primitives.sorting import count_into
 
 # ----------------------------------------------------------------------------- variance, deviation
 
@@ -118,7 +118,17 @@ def std(
 ) -> Any:
     """Root of the variance; its derivative where that is 0 is 0."""
     options = {} if mean is None else {"mean": mean}
-    return root(np.var(a, axis, dtype, ddof=_degrees(ddof, correction), keepdims=keepdims, where=where, **options))
+    return root(
+        np.var(
+            a,
+            axis,
+            dtype,
+            ddof=_degrees(ddof, correction),
+            keepdims=keepdims,
+            where=where,
+            **options,
+        )
+    )
 
 
 # --------------------------------------------------------------------------------- weighted averages
@@ -133,7 +143,9 @@ def weights_along(weights: Any, a: Any, axis: Any) -> Any:
         raise TypeError("Axis must be specified when shapes of a and weights differ.")
     axes = np.lib.array_utils.normalize_axis_tuple(axis, a.ndim)
     if weights.shape != tuple(a.shape[k] for k in axes):
-        raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+        raise ValueError(
+            "Shape of weights must be consistent with shape of a along specified axis."
+        )
     weights = np.transpose(weights, tuple(np.argsort(axes).tolist()))
     return np.reshape(weights, tuple(n if k in axes else 1 for k, n in enumerate(a.shape)))
 
@@ -182,11 +194,9 @@ def _rows(m: Any, dtype: Any, rowvar: Any) -> Any:
     return rows if rows.dtype == dtype else rows.astype(dtype)
 
 
-def _observation_weights(
-    fweights: Any, aweights: Any, count: int
-) -> tuple[Any, Any, Any]:
+def _observation_weights(fweights: Any, aweights: Any, count: int) -> tuple[Any, Any, Any]:
     """Both kinds of weights, checked, and their product; None where not given."""
-    checked = []
+    checked: list[Any] = []
     for name, weights in (("fweights", fweights), ("aweights", aweights)):
         if weights is None:
             checked.append(None)
@@ -202,7 +212,11 @@ def _observation_weights(
             raise TypeError("fweights must be integer")
         checked.append(weights)
     given = [weights for weights in checked if weights is not None]
-    return checked[0], checked[1], None if not given else given[0] if len(given) == 1 else given[0] * given[1]
+    return (
+        checked[0],
+        checked[1],
+        None if not given else given[0] if len(given) == 1 else given[0] * given[1],
+    )
 
 
 def _freedom(rows: Any, ddof: Any, aweights: Any, weights: Any, total: Any) -> Any:
@@ -222,7 +236,9 @@ def _freedom(rows: Any, ddof: Any, aweights: Any, weights: Any, total: Any) -> A
         call(normal(3, 5)),
         call(normal(5), normal(5), bias=True),
         call(normal(5, 2), rowvar=False, ddof=0),
-        call(normal(2, 4), fweights=np.array([1, 2, 1, 3]), aweights=np.array([0.5, 1.0, 2.0, 1.0])),
+        call(
+            normal(2, 4), fweights=np.array([1, 2, 1, 3]), aweights=np.array([0.5, 1.0, 2.0, 1.0])
+        ),
         call(complex_normal(2, 4)),
     ],
 )
@@ -249,7 +265,7 @@ def cov(
         rows = np.concatenate([rows, _rows(y, dtype, rowvar)], axis=0)
     ddof = int(not bias) if ddof is None else ddof
     _, aweights, weights = _observation_weights(fweights, aweights, rows.shape[1])
-    means, total = np.average(rows, 1, weights, True)
+    means, total = np.average(rows, axis=1, weights=weights, returned=True)
     freedom = _freedom(rows, ddof, aweights, weights, total[0])
     if surely(freedom <= 0):
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
@@ -291,9 +307,13 @@ edges_of = locally_constant(
 
 @derived(
     np.histogram_bin_edges,
-    samples=[call(distinct(9), 4), call(distinct(9), "sturges"), call(normal(3), [0.0, 1.0], max_order=0)],
+    samples=[
+        call(distinct(9), 4),
+        call(distinct(9), "sturges"),
+        call(normal(3), [0.0, 1.0], max_order=0),
+    ],
 )
-def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # noqa: A002
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     """Edges of the bins of a histogram, differentiable in the extremes of the array."""
     a = operand(a)
     if np.ndim(bins) == 1:
@@ -318,7 +338,11 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     ],
 )
 def histogram(
-    a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None  # noqa: A002
+    a: Any,
+    bins: Any = 10,
+    range: Any = None,
+    density: Any = None,
+    weights: Any = None,
 ) -> Any:
     """Counts, or sums of weights, between edges; and the edges."""
     a = operand(a)
@@ -338,5 +362,7 @@ def _sums_between(a: Any, weights: Any, edges: Any) -> Any:
     count = len(edges) - 1
     places = np.searchsorted(edges, a, side="right") - 1
     places = np.where(a == edges[-1], count - 1, places)
-    places = np.where((places < 0) | (places >= count), count, places)  # outside: one more, left out
+    places = np.where(
+        (places < 0) | (places >= count), count, places
+    )  # outside: one more, left out
     return count_into(places, weights, minlength=count + 1)[:count]

@@ -83,9 +83,13 @@ class _Layout(NamedTuple):
 
 def _layout(like: tuple[int, ...], indices: Any, batched: Any, size: int, template: Any) -> _Layout:
     """Layout for an example of shape `like`; the batch is the first of the index arrays' axes."""
-    examples = [np.shape(k)[1:] if b else np.shape(k) for k, b in zip(indices, batched, strict=True)]
+    examples = [
+        np.shape(k)[1:] if b else np.shape(k) for k, b in zip(indices, batched, strict=True)
+    ]
     parts = _without_ellipsis(template, len(like))
-    ranks = [_rank(part) for part in parts if not _is_slice(part)] + [len(shape) for shape in examples]
+    ranks = [_rank(part) for part in parts if not _is_slice(part)] + [
+        len(shape) for shape in examples
+    ]
     width = max(ranks, default=0)
     aligned = [
         np.reshape(k, (size, *(1,) * (width - len(shape)), *shape)) if b else k
@@ -191,7 +195,7 @@ def _survives(shape: tuple[int, ...], indices: Any, template: Any) -> Any:
 
 
 def _scatter_jvp(tangent: Any, operands: Any, position: Any, *, template: Any, add: bool) -> Any:
-    a, values, *indices = operands
+    a, _, *indices = operands
     if position == 0:
         if add:
             return tangent
@@ -242,14 +246,13 @@ scatter = general(
 
 def as_indices(indices: Any) -> Any:
     """Indices as an integer array; an Array (of integers, under vmap) as it is."""
-    if _is_traced(indices):
-        return indices
-    indices = np.asarray(indices)
-    if indices.size == 0 and indices.dtype.kind == "f":
+    indices = indices if _is_traced(indices) else np.asarray(indices)
+    if not _is_traced(indices) and indices.size == 0 and indices.dtype.kind == "f":
         return indices.astype(np.intp)
     if indices.dtype.kind not in "iub":
         raise TypeError(
-            f"Cannot cast array data from {indices.dtype!r} to dtype('int64') according to the rule 'safe'"
+            f"Cannot cast array data from {indices.dtype!r} to dtype('int64') according to the rule "
+            "'same_kind'"
         )
     return indices.astype(np.intp)
 
@@ -293,7 +296,9 @@ def _along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
     if indices.dtype.kind not in "iu":
         raise IndexError("`indices` must be an integer array")
-    grids = [np.arange(n).reshape((1,) * k + (n,) + (1,) * (ndim - k - 1)) for k, n in enumerate(shape)]
+    grids = [
+        np.arange(n).reshape((1,) * k + (n,) + (1,) * (ndim - k - 1)) for k, n in enumerate(shape)
+    ]
     return tuple([indices if k == axis else grid for k, grid in enumerate(grids)])
 
 
@@ -314,7 +319,10 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     return pick(arr, _along(arr.shape, indices, _index(axis, arr.ndim)))
 
 
-@derived(np.compress, samples=[call([True, False, True], normal(3, 4), axis=0), call([False, True], normal(3, 4))])
+@derived(
+    np.compress,
+    samples=[call([True, False, True], normal(3, 4), axis=0), call([False, True], normal(3, 4))],
+)
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     return np.take(a, np.flatnonzero(np.asarray(condition)), axis=axis)
 
@@ -356,7 +364,10 @@ def _unravelled(places: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(reversed(parts))
 
 
-@derived(np.put_along_axis, samples=[call(normal(3, 4), np.array([[0], [2], [0]]), normal(3, 1), axis=1, max_order=0)])
+@derived(
+    np.put_along_axis,
+    samples=[call(normal(3, 4), np.array([[0], [2], [0]]), normal(3, 1), axis=1, max_order=0)],
+)
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     if axis is None:
         arr[_unravelled(indices, arr.shape)] = values
@@ -364,7 +375,9 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
         arr[_along(arr.shape, indices, _index(axis, arr.ndim))] = values
 
 
-@derived(np.place, samples=[call(normal(4), np.array([True, False, True, True]), normal(2), max_order=0)])
+@derived(
+    np.place, samples=[call(normal(4), np.array([True, False, True, True]), normal(2), max_order=0)]
+)
 def place(arr: Any, mask: Any, vals: Any) -> None:
     mask = np.asarray(mask).astype(bool)
     if mask.size != arr.size:
@@ -374,7 +387,10 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
         arr[mask] = _repeated(vals, int(np.count_nonzero(mask)))
 
 
-@derived(np.putmask, samples=[call(normal(4), np.array([True, False, True, True]), normal(2), max_order=0)])
+@derived(
+    np.putmask,
+    samples=[call(normal(4), np.array([True, False, True, True]), normal(2), max_order=0)],
+)
 def putmask(a: Any, /, mask: Any, values: Any) -> None:
     mask = np.asarray(mask).astype(bool)
     if mask.size != a.size:
@@ -385,7 +401,9 @@ def putmask(a: Any, /, mask: Any, values: Any) -> None:
 @derived(np.copyto, samples=[call(normal(2, 3), normal(3), max_order=0)])
 def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
     if not np.can_cast(src, dst.dtype, casting):
-        raise TypeError(f"Cannot cast array data to {dst.dtype!r} according to the rule {casting!r}")
+        raise TypeError(
+            f"Cannot cast array data to {dst.dtype!r} according to the rule {casting!r}"
+        )
     if where is True:
         dst[...] = src
     elif _is_traced(where):

@@ -18,6 +18,7 @@ from wengert.transforms.trace import Entry, Trace
 _LONGEST = 200  # steps of a stretch that is looked for
 _FEWEST = 4  # times a stretch must repeat to be folded
 _TIMES = "\N{MULTIPLICATION SIGN}"
+_DIGITS = {2: 4, 4: 7}  # significant ones, by the bytes of a number
 _SHOWN = 6  # elements of an array that are shown one by one
 
 
@@ -69,14 +70,19 @@ def value_text(value: Any) -> str:
     if isinstance(value, int | np.integer):
         return str(value)
     if isinstance(value, float | complex | np.floating | np.complexfloating):
-        return f"{value:.10g}"
+        return f"{value:.{_DIGITS.get(np.asarray(value).dtype.itemsize, 10)}g}"
     array = np.asarray(value)
     if array.ndim == 0 and array.dtype.kind in "fciub":
         return value_text(array[()])
-    if array.dtype.kind in "fciub" and array.size <= _SHOWN:
-        text = np.array2string(array, precision=6, separator=", ", max_line_width=10_000)
-        return " ".join(text.split())
+    if array.dtype.kind in "fciub" and 0 < array.size <= _SHOWN:
+        return _elements(array)
     return f"{array.dtype}{list(array.shape)}"
+
+
+def _elements(array: np.ndarray) -> str:
+    if array.ndim == 0:
+        return f"{array[()]:.6g}" if array.dtype.kind in "fc" else str(array[()])
+    return f"[{', '.join(_elements(part) for part in array)}]"
 
 
 def _numbers(steps: Sequence[Step]) -> list[str]:
@@ -196,4 +202,5 @@ def _static(given: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-Trace.__str__ = trace_log  # type: ignore[method-assign] (layer 4 holds the data, layer 5 shows it)
+# Layer 4 holds the data, layer 5 shows it.
+Trace.__str__ = trace_log  # type: ignore[method-assign, assignment]

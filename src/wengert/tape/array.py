@@ -12,7 +12,7 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -98,6 +98,12 @@ class Array:
     __slots__ = ("__weakref__", "index", "trace", "value", "writes")
     __array_priority__ = 1000.0
     __hash__ = object.__hash__
+
+    if TYPE_CHECKING:  # attached by dispatch.py and methods.py
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, key: Any) -> Any: ...
+        def __setitem__(self, key: Any, value: Any) -> None: ...
 
     def __init__(self, value: Any, trace: Trace, index: Any = None):
         self.value = value

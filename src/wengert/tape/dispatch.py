@@ -48,11 +48,16 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str,
         seen = as_view(primitive, operands[0], parameters)
         if seen is not None:
             return seen
+    return innermost(*operands).record(primitive, operands, parameters)
+
+
+def innermost(*operands: Any) -> Trace:
+    """The trace that takes an operation on these operands."""
     trace: Trace = CONSTANTS
     for x in operands:
         if isinstance(x, Array) and x.trace.level > trace.level:
             trace = x.trace
-    return trace.record(primitive, operands, parameters)
+    return trace
 
 
 def lift(x: Any) -> Any:
@@ -77,10 +82,14 @@ def array_ufunc(self: Array, ufunc: np.ufunc, method: str, *inputs: Any, **kwarg
     if method == "__call__" and not kwargs:
         primitive = UFUNCS.get(ufunc)
         if primitive is not None:
-            if len(inputs) == 1:
-                x = inputs[0]
-                if type(x) is Array and type(x.trace) is Tape:
-                    return x.trace.unary(primitive, x)
+            if primitive.is_smooth:
+                if len(inputs) == 1:
+                    x = inputs[0].current()
+                    if type(x.trace) is Tape:
+                        return x.trace.unary(primitive, x)
+                elif len(inputs) == 2:
+                    x1, x2 = lift(inputs[0]), lift(inputs[1])
+                    return innermost(x1, x2).binary(primitive, ufunc, x1, x2)
             return apply(primitive, tuple([lift(x) for x in inputs]), NOTHING)
     out = kwargs.pop("out", None)
     result = _ufunc_result(ufunc, method, inputs, kwargs, out)
@@ -274,14 +283,9 @@ def _binary(ufunc: np.ufunc, operate: Any) -> tuple[Any, Any]:
         if _defers(x1) or _defers(x2):
             return NotImplemented
         x1, x2 = lift(x1), lift(x2)
-        trace = max((x.trace for x in (x1, x2) if isinstance(x, Array)), key=_level)
-        return trace.binary(primitive, operate, x1, x2)
+        return innermost(x1, x2).binary(primitive, operate, x1, x2)
 
     return forward, reflected
-
-
-def _level(trace: Trace) -> int:
-    return trace.level
 
 
 def _defers(x: Any) -> bool:

@@ -1,7 +1,7 @@
-"""Indices: brought to plain parts, sorted into basic and fancy, and composed where one follows another.
+"""Indices: brought to plain parts, sorted into basic and fancy, composed where one follows another.
 
-``x[i][j]`` and ``x[1:][::2]`` are one index into `x`, so that loops over rows, and lists cut down piece by
-piece, cost no more than the elements they read.
+``x[i][j]`` and ``x[1:][::2]`` are one index into `x`, so that loops over rows, and arrays cut down
+piece by piece, cost no more than the elements they read.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ def composed(first: Any, second: Any, shape: tuple[int, ...]) -> Any:
     if any(type(part) not in (int, slice) for part in (*first, *rest)) or len(first) > len(shape):
         return None
     parts: list[Any] = []
-    for part, length in zip((*first, *(slice(None),) * (len(shape) - len(first))), shape, strict=True):
+    for part, length in zip(
+        (*first, *(slice(None),) * (len(shape) - len(first))), shape, strict=True
+    ):
         if type(part) is slice and rest:
             part = _within(range(*part.indices(length)), rest.pop(0))
         parts.append(part)

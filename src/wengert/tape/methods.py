@@ -1,8 +1,9 @@
 """The methods and attributes of ndarray, for `Array`.
 
-Most are NumPy's function of the same name, on its way through `__array_function__`; `x.T`, `x.flat`,
-``x.copy()`` and what changes an array in place have a few lines here. ``x.item()`` and ``x.tolist()`` of a
-traced Array give traced scalars, so that no derivative is lost; of a constant, Python's numbers.
+Most are NumPy's function of the same name, on its way through `__array_function__`; `x.T`,
+`x.flat`, ``x.copy()`` and what changes an array in place have a few lines here. ``x.item()`` and
+``x.tolist()`` of a traced Array give traced scalars, so that no derivative is lost; of a constant,
+Python's numbers.
 """
 
 from __future__ import annotations
@@ -21,17 +22,41 @@ from wengert.tape.reading import memory
 from wengert.tape.views import View, assign_whole, view
 
 # Methods that are NumPy's function of the same name, with the array as first argument.
-_FUNCTIONS = (
-    "all any argmax argmin argpartition argsort choose cumprod cumsum diagonal dot max mean min nonzero "
-    "prod put ravel repeat searchsorted squeeze std sum swapaxes take var"
-).split()
+_FUNCTIONS = [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argpartition",
+    "argsort",
+    "choose",
+    "cumprod",
+    "cumsum",
+    "diagonal",
+    "dot",
+    "max",
+    "mean",
+    "min",
+    "nonzero",
+    "prod",
+    "put",
+    "ravel",
+    "repeat",
+    "searchsorted",
+    "squeeze",
+    "std",
+    "sum",
+    "swapaxes",
+    "take",
+    "var",
+]
 
 # Methods that hand out memory, which a traced value cannot do.
-_MEMORY = "byteswap dump dumps getfield setfield tobytes tofile".split()
+_MEMORY = ["byteswap", "dump", "dumps", "getfield", "setfield", "tobytes", "tofile"]
 
 
 def _method(name: str, function: Any) -> Any:
-    def method(self: Array, *args: Any, **kwargs: Any) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return array_function(self, function, (), (self, *args), kwargs)
 
     method.__name__ = method.__qualname__ = name
@@ -40,7 +65,7 @@ def _method(name: str, function: Any) -> Any:
 
 
 def _ufunc_method(name: str, ufunc: np.ufunc) -> Any:
-    def method(self: Array, *args: Any, **kwargs: Any) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return array_ufunc(self, ufunc, "__call__", self, *args, **kwargs)
 
     method.__name__ = method.__qualname__ = name
@@ -51,13 +76,13 @@ def _ufunc_method(name: str, ufunc: np.ufunc) -> Any:
 # ------------------------------------------------------------------------------------------- shapes
 
 
-def _transposed(self: Array) -> Array:
+def _transposed(self: Any) -> Array:
     """The array with its axes reversed: a view."""
     ndim = self.ndim
     return apply(permute, (self,), {"axes": tuple(range(ndim - 1, -1, -1))}) if ndim else self
 
 
-def _matrix_transposed(self: Array) -> Array:
+def _matrix_transposed(self: Any) -> Array:
     """The array with its last two axes exchanged: a view."""
     ndim = self.ndim
     if ndim < 2:
@@ -65,7 +90,7 @@ def _matrix_transposed(self: Array) -> Array:
     return apply(permute, (self,), {"axes": (*range(ndim - 2), ndim - 1, ndim - 2)})
 
 
-def _reshape(self: Array, *shape: Any, order: Any = "C", copy: Any = None) -> Any:
+def _reshape(self: Any, *shape: Any, order: Any = "C", copy: Any = None) -> Any:
     """As ``np.reshape``; the new shape as one argument or several."""
     given = shape[0] if len(shape) == 1 else shape
     if order == "C" and copy is None:
@@ -73,22 +98,22 @@ def _reshape(self: Array, *shape: Any, order: Any = "C", copy: Any = None) -> An
     return np.reshape(self, given, order=order, copy=copy)
 
 
-def _clip(self: Array, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
+def _clip(self: Any, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
     """As ``np.clip``; the method takes one bound alone."""
     return np.clip(self, min, max, out=out, **kwargs)
 
 
-def _transpose(self: Array, *axes: Any) -> Any:
+def _transpose(self: Any, *axes: Any) -> Any:
     """As ``np.transpose``; the axes as one argument or several."""
     return np.transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
 
-def _flatten(self: Array, order: Any = "C") -> Any:
+def _flatten(self: Any, order: Any = "C") -> Any:
     """A copy with one axis."""
     return np.ravel(self, order=order).copy()
 
 
-def _resize(self: Array, *shape: Any, refcheck: bool = True) -> None:
+def _resize(self: Any, *shape: Any, refcheck: bool = True) -> None:
     """Not supported: a handle keeps its shape."""
     raise UnsupportedFunctionError(
         f"x.resize(…) in place is not supported for an Array of shape {self.shape}.",
@@ -96,13 +121,13 @@ def _resize(self: Array, *shape: Any, refcheck: bool = True) -> None:
     )
 
 
-def _view(self: Array, dtype: Any = None, type: Any = None) -> Any:
-    """The same memory under the same dtype; another dtype would see bytes, which have no derivative."""
+def _view(self: Any, dtype: Any = None, type: Any = None) -> Any:
+    """The same memory under the same dtype; another would see bytes, which have no derivative."""
     if dtype is None or (not isinstance(dtype, builtin_type) and np.dtype(dtype) == self.dtype):
         return self[...] if isinstance(concrete(self), np.ndarray) else self
     raise UnsupportedFunctionError(
-        f"x.view({dtype!r}) would see the bytes of a {self.dtype} array under another dtype, and bytes have "
-        "no derivative.",
+        f"x.view({dtype!r}) would see the bytes of a {self.dtype} array under another dtype, and "
+        "bytes have no derivative.",
         "Convert with x.astype(dtype); real and imaginary parts are x.real and x.imag.",
     )
 
@@ -110,7 +135,7 @@ def _view(self: Array, dtype: Any = None, type: Any = None) -> Any:
 builtin_type = type
 
 
-def _set_shape(self: Array, shape: Any) -> None:
+def _set_shape(self: Any, shape: Any) -> None:
     raise UnsupportedFunctionError(
         f"x.shape = {shape!r} is not supported: views of an Array know its shape.",
         "Write x = x.reshape(shape), which makes a view.",
@@ -120,24 +145,30 @@ def _set_shape(self: Array, shape: Any) -> None:
 # ------------------------------------------------------------------------------------------- values
 
 
-def _copy(self: Array, order: Any = "C") -> Array:
+def _copy(self: Any, order: Any = "C") -> Array:
     """A copy. Nothing is recorded, and no memory copied until one of the two is written."""
     x = self.current()
     return Array(x.value, x.trace, x.index)
 
 
 def _astype(
-    self: Array, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: Any = True
+    self: Any,
+    dtype: Any,
+    order: Any = "K",
+    casting: Any = "unsafe",
+    subok: Any = True,
+    copy: Any = True,
 ) -> Any:
     """As ``np.astype``."""
     if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):
         raise TypeError(
-            f"Cannot cast array data from {self.dtype!r} to {np.dtype(dtype)!r} according to the rule {casting!r}"
+            f"Cannot cast array data from {self.dtype!r} to {np.dtype(dtype)!r} according to the "
+            f"rule {casting!r}"
         )
     return np.astype(self, dtype, copy=copy)
 
 
-def _item(self: Array, *args: Any) -> Any:
+def _item(self: Any, *args: Any) -> Any:
     """One element: of a traced Array as a traced scalar, whose derivative is kept."""
     position = args[0] if len(args) == 1 else args
     if not args:
@@ -150,70 +181,70 @@ def _item(self: Array, *args: Any) -> Any:
     return found if isinstance(found, Array) and found.trace.is_traced else concrete(found).item()
 
 
-def _tolist(self: Array) -> Any:
+def _tolist(self: Any) -> Any:
     """Nested lists of elements, as ``item`` gives them."""
     return [row.tolist() for row in _rows(self)] if self.shape else self.item()
 
 
-def _rows(self: Array) -> list[Any]:
+def _rows(self: Any) -> list[Any]:
     return [self[k] for k in range(self.shape[0])]
 
 
-def _conjugate(self: Array, *args: Any, **kwargs: Any) -> Any:
+def _conjugate(self: Any, *args: Any, **kwargs: Any) -> Any:
     """As ``np.conjugate``."""
     return array_ufunc(self, np.conjugate, "__call__", self, *args, **kwargs)
 
 
-def _round(self: Array, decimals: Any = 0, out: Any = None) -> Any:
+def _round(self: Any, decimals: Any = 0, out: Any = None) -> Any:
     """As ``np.round``."""
     return np.round(self, decimals) if out is None else np.round(self, decimals, out=out)
 
 
-def _compress(self: Array, condition: Any, axis: Any = None) -> Any:
+def _compress(self: Any, condition: Any, axis: Any = None) -> Any:
     """As ``np.compress``."""
     return np.compress(condition, self, axis=axis)
 
 
-def _to_device(self: Array, device: Any, /, *, stream: Any = None) -> Array:
+def _to_device(self: Any, device: Any, /, *, stream: Any = None) -> Array:
     """The array itself: there is one device."""
     if device != "cpu":
         raise ValueError(f'Unsupported device: {device}. Only "cpu" is allowed.')
     return self
 
 
-# ------------------------------------------------------------------------------------------- in place
+# ------------------------------------------------------------------------------------- in place
 
 
-def _fill(self: Array, value: Any) -> None:
+def _fill(self: Any, value: Any) -> None:
     """Set all elements to one value."""
     self[...] = value
 
 
-def _sort(self: Array, axis: Any = -1, **kwargs: Any) -> None:
+def _sort(self: Any, axis: Any = -1, **kwargs: Any) -> None:
     """Sort in place."""
     assign_whole(self, np.sort(self, axis=axis, **kwargs))
 
 
-def _partition(self: Array, kth: Any, axis: Any = -1, **kwargs: Any) -> None:
+def _partition(self: Any, kth: Any, axis: Any = -1, **kwargs: Any) -> None:
     """Partition in place."""
     assign_whole(self, np.partition(self, kth, axis=axis, **kwargs))
 
 
-def _set_real(self: Array, value: Any) -> None:
+def _set_real(self: Any, value: Any) -> None:
     _part(self, real)[...] = value
 
 
-def _set_imag(self: Array, value: Any) -> None:
+def _set_imag(self: Any, value: Any) -> None:
     if self.dtype.kind != "c":
         raise TypeError("array does not have imaginary part to set")
     _part(self, imag)[...] = value
 
 
-def _part(self: Array, primitive: Any) -> Array:
+def _part(self: Any, primitive: Any) -> Array:
     return apply(primitive, (self,), {})
 
 
-def _real(self: Array) -> Array:
+def _real(self: Any) -> Array:
     """The real part: a view."""
     return _part(self, real) if self.dtype.kind == "c" or self.shape else self
 
@@ -254,7 +285,9 @@ class Flat:
             parts = np.unravel_index(key % self.base.size, shape)
             return tuple([int(part) for part in parts])
         chosen = np.arange(self.base.size)[key]
-        return tuple(np.unravel_index(chosen, shape)) if shape else (chosen[..., None] * 0 == 0,)[:0]
+        return (
+            tuple(np.unravel_index(chosen, shape)) if shape else (chosen[..., None] * 0 == 0,)[:0]
+        )
 
     def copy(self) -> Any:
         """The elements as an array of one axis."""
@@ -263,7 +296,7 @@ class Flat:
     __array__ = None
 
 
-def _set_flat(self: Array, value: Any) -> None:
+def _set_flat(self: Any, value: Any) -> None:
     Flat(self)[:] = value
 
 
@@ -271,7 +304,7 @@ def _set_flat(self: Array, value: Any) -> None:
 
 
 def _memory_method(name: str) -> Any:
-    def method(self: Array, *args: Any, **kwargs: Any) -> Any:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self.trace.is_traced:
             raise _no_memory(self, f"x.{name}()")
         return getattr(np.asarray(concrete(self)), name)(*args, **kwargs)
@@ -282,7 +315,7 @@ def _memory_method(name: str) -> Any:
 
 
 def _memory_attribute(name: str) -> property:
-    def get(self: Array) -> Any:
+    def get(self: Any) -> Any:
         if self.trace.is_traced:
             raise _no_memory(self, f"x.{name}")
         return getattr(np.asarray(concrete(self)), name)
@@ -292,16 +325,17 @@ def _memory_attribute(name: str) -> property:
 
 def _no_memory(x: Array, what: str) -> LostDerivativeError:
     return LostDerivativeError(
-        f"{what} was asked of a traced Array of shape {x.shape} ({x.dtype}): its bytes have no derivative.",
+        f"{what} was asked of a traced Array of shape {x.shape} ({x.dtype}): its bytes have no "
+        "derivative.",
         "For the value alone, use wg.stop_gradient(x).",
     )
 
 
-def _setflags(self: Array, write: Any = None, align: Any = None, uic: Any = None) -> None:
+def _setflags(self: Any, write: Any = None, align: Any = None, uic: Any = None) -> None:
     """Has no effect: an Array can always be written, and its aliases see it."""
 
 
-# ------------------------------------------------------------------------------------------- attaching
+# ------------------------------------------------------------------------------------ attaching
 
 _OWN: dict[str, Any] = {
     "clip": _clip,
@@ -332,7 +366,9 @@ _OWN: dict[str, Any] = {
     "ctypes": _memory_attribute("ctypes"),
     "data": _memory_attribute("data"),
     "flags": property(lambda self: np.asarray(memory(self)).flags, doc="Layout in memory."),
-    "strides": property(lambda self: getattr(memory(self), "strides", ()), doc="Steps in memory, in bytes."),
+    "strides": property(
+        lambda self: getattr(memory(self), "strides", ()), doc="Steps in memory, in bytes."
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""Reading part of an Array: the entries that a view, or an index, records when its value is asked for."""
+"""Reading part of an Array: what a view, or an index, records when its value is asked for."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ VIEWING: dict[Primitive, tuple[str, str]] = {
     imag: ("imag", ""),
     read: ("diagonal", "path"),
 }
-# Steps that are recorded one by one, by the primitive of their own: their transposes need no buffer.
-_STEPS = {kind: (primitive, name) for primitive, (kind, name) in VIEWING.items() if primitive is not read}
+# Steps that are recorded by primitives of their own, whose transposes need no buffer.
+_STEPS = {
+    kind: (primitive, name) for primitive, (kind, name) in VIEWING.items() if primitive is not read
+}
 _WHOLE = frozenset({"reshape", "transpose"})
 
 
@@ -78,7 +80,9 @@ def _settle(part: Array, root: Array) -> None:
     """Make what was read independent of the root: a later write to it need not copy."""
     is_written = root.writes > 0
     link: Any = part
-    while isinstance(link, Array):  # its value may be a handle of an outer level, made by this reading
+    while isinstance(
+        link, Array
+    ):  # its value may be a handle of an outer level, made by this reading
         value, tangent = link.value, link.index
         if isinstance(value, Array):
             link.value = value = value.current()

@@ -2,9 +2,10 @@
 
 Functions with no array argument to dispatch on (`np.zeros`, `np.array`) and those that convert (`math.sin`)
 are replaced in their modules by wrappers while any trace is active anywhere; a wrapper hands a call to
-its mirror only if it comes from user code in a context that is tracing, and passes it straight through
-otherwise. The one difficulty is to change nothing for others: threads, installed packages, and everyone once
-the last trace has ended. The mirrors register here; this file knows none of them.
+its mirror only if user code itself makes it, in a context that is tracing, and passes it straight through
+otherwise. The mirrors register here; this file knows none of them. The one difficulty is to change nothing
+for others: threads, installed packages, extension modules (they leave no frame: `called_name` reads the
+user's bytecode), and everyone once the last trace has ended.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from types import ModuleType, TracebackType
+from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,12 +82,69 @@ def mirror_of(function: Any) -> Callable[..., Any] | None:
 def _wrapper(original: Any, replacement: Callable[..., Any]) -> Any:
     @functools.wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if depth() and _enabled.get() and is_user_file(sys._getframe(1).f_code.co_filename):
+        if depth() and _enabled.get() and _is_called_by_user(sys._getframe(1), wrapper, name):
             return replacement(*args, **kwargs)
         return original(*args, **kwargs)
 
+    name = original.__name__
     wrapper.mirror = replacement  # type: ignore[attr-defined]
     return wrapper
+
+
+def _is_called_by_user(frame: FrameType, wrapper: Any, name: str) -> bool:
+    """True if the call that `frame` is at is written in user code as a call of the wrapper.
+
+    An extension module (numpy.random, say) that user code calls looks `np.empty` up in the module too, and
+    leaves no frame of its own. It relies on getting an ndarray: anything else crashes the process.
+    """
+    code = frame.f_code
+    if not is_user_file(code.co_filename):
+        return False
+    known = _CALLS.get(id(code))
+    if known is None:
+        known = _CALLS[id(code)] = (code, {})  # holding the code keeps its id its own
+    names = known[1].get(frame.f_lasti)
+    if names is None:
+        names = known[1][frame.f_lasti] = called_names(code, frame.f_lasti)
+    if not names:
+        return False
+    found = _looked_up(frame, names)
+    return found is wrapper or (found is None and names[-1] == name)
+
+
+_CALLS: dict[int, tuple[CodeType, dict[int, tuple[str, ...]]]] = {}
+
+
+def _looked_up(frame: FrameType, names: tuple[str, ...]) -> Any:
+    """What ``a.b.c`` is in a frame; None if that is not to be known without running user code."""
+    first, *rest = names
+    found = frame.f_locals[first] if first in frame.f_locals else frame.f_globals.get(first)
+    for name in rest:
+        if not isinstance(found, ModuleType):
+            return None
+        found = getattr(found, name, None)
+    return found
+
+
+def called_names(code: CodeType, instruction: int) -> tuple[str, ...]:
+    """How user code names what it calls at an instruction: ``("np", "zeros")``; empty if not to be told.
+
+    The function's expression starts where the call does; the names loaded there, by how far they reach,
+    spell it.
+    """
+    positions = list(code.co_positions())
+    line, last_line, column, last_column = positions[instruction // 2]
+    if line is None or column is None:  # python -X no_debug_ranges
+        return ()
+    loaded: dict[tuple[Any, Any], str] = {}
+    for found in dis.get_instructions(code):
+        if found.offset >= instruction or not found.opname.startswith("LOAD_"):
+            continue
+        start_line, end_line, start, end = positions[found.offset // 2]
+        is_part = (start_line, start) == (line, column) and (end_line, end) != (last_line, last_column)
+        if is_part and isinstance(found.argval, str):
+            loaded[end_line, end] = found.argval
+    return tuple(loaded[reach] for reach in sorted(loaded))
 
 
 class tracing:  # noqa: N801 (a context manager, used like a function)

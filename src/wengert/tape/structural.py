@@ -1,11 +1,11 @@
 """Structural zeros: masks that travel with adjoints and tangents.
 
-A mask is True where a value is *not* structurally zero; None stands for True everywhere. Elementwise rules
-pass masks on as they are. Any other rule is asked about its structure by running it on random positive
-numbers under the mask: what comes out exactly zero depends on nothing live. Selecting primitives (`maximum`,
-`where`) are asked with their real operands, others with random ones, so that a zero that happens to stand in
-the data (a genuine 0 * inf) is not mistaken for structure. The one difficulty is nesting: a mask belongs to
-no derivative, but under vmap it differs along the batch, so masks are plain arrays or Arrays of vmap only.
+A mask is True where a value is *not* structurally zero; None stands for True everywhere.
+Elementwise rules pass masks on as they are. Any other rule is run on random positive numbers under
+the mask: what comes out exactly zero depends on nothing live. Selecting primitives (`maximum`,
+`where`) are asked with their real operands, others with random ones, so that a zero in the data (a
+genuine 0 * inf) is not mistaken for structure. The one difficulty is nesting: a mask has no
+derivative, but under vmap it differs along the batch: masks are plain arrays or Arrays of vmap.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from wengert.primitives.family import Elementwise, Linear, Primitive, fit, fit_tangent, like_of, unbroadcast
+from wengert.primitives.family import (
+    Elementwise,
+    Linear,
+    Primitive,
+    fit,
+    fit_tangent,
+    like_of,
+    unbroadcast,
+)
 from wengert.primitives.indexing import assign
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
@@ -34,9 +42,9 @@ _sweeps: ContextVar[int] = ContextVar("wengert_sweeps", default=0)
 def careful() -> Iterator[None]:
     """While it lasts, every sweep of this context carries masks from the start.
 
-    An inner derivative that is recorded by an outer one has structural zeros too. They are plain zeros to
-    the outer sweep unless the inner one selected them away, which it does under masks only. So an
-    outer derivative that comes out NaN is taken again, carefully.
+    An inner derivative that is recorded by an outer one has structural zeros too. They are plain
+    zeros to the outer sweep unless the inner one selected them away, which it does under masks
+    only. So an outer derivative that comes out NaN is taken again, carefully.
     """
     token = _careful.set(True)
     try:
@@ -82,7 +90,7 @@ class Masked:
     @property
     def is_plain(self) -> bool:
         """True if neither value nor mask belongs to an outer level."""
-        return type(self.value) is np.ndarray and (self.mask is None or type(self.mask) is np.ndarray)
+        return not isinstance(self.value, Array | tuple) and not isinstance(self.mask, Array)
 
 
 def _kept(mask: Mask, value: Any) -> Any:
@@ -125,7 +133,7 @@ def has_nan(value: Any) -> bool:
     return bool(np.isnan(total)) and bool(np.isnan(array).any())
 
 
-# ------------------------------------------------------------------------------------------ backward
+# ----------------------------------------------------------------------------------------- backward
 
 
 def backward_masked(entries: Sequence[Any], adjoints: list[Any], seeds: Sequence[int]) -> None:
@@ -182,8 +190,10 @@ def _pull(
         try:
             with np.errstate(all="ignore"):
                 probes = _probe(adjoint)
-                found = primitive.pull(probes, parents, _probed(primitive, saved), likes, parameters)
-        except Exception:  # noqa: S110 (a rule that fails on random numbers shows no structure)
+                found = primitive.pull(
+                    probes, parents, _probed(primitive, saved), likes, parameters
+                )
+        except Exception:
             pass
     return [
         None if part is None else Masked(part, _mask_of(live))
@@ -233,7 +243,7 @@ def _probe(adjoint: Masked) -> Any:
 
 
 def _probed(primitive: Primitive, saved: Sequence[Any]) -> Sequence[Any]:
-    """The values that a rule reads: random ones in place of numbers, unless the primitive selects."""
+    """The values that a rule reads, random in place of numbers unless the primitive selects."""
     if primitive.selects or (isinstance(primitive, Linear) and not primitive.each):
         return tuple([_still(v) for v in saved])
     return tuple([_randomized(v) for v in saved])
@@ -254,11 +264,11 @@ def _random(like: Any) -> Any:
     return np.asarray(numbers, dtype=like.dtype if like.dtype.kind in "fc" else float)
 
 
-# ------------------------------------------------------------------- reading and writing in place
+# --------------------------------------------------------------------- reading and writing in place
 
 
 def _moved_in_place(adjoints: list[Any], adjoint: Masked, entry: Any) -> bool:
-    """Pull through a read or a write in buffers of our own, so that loops over elements stay linear."""
+    """Pull through a read or a write in buffers of our own: loops over elements stay linear."""
     primitive, parents, saved, likes, parameters = entry
     if primitive is READ:
         held = adjoints[parents[0]]
@@ -273,7 +283,7 @@ def _moved_in_place(adjoints: list[Any], adjoint: Masked, entry: Any) -> bool:
             live = True if adjoint.mask is None else adjoint.mask
             assign(held.mask, parameters["path"], live, add=True)
         return True
-    if primitive is not WRITE:
+    if primitive is not WRITE or type(adjoint.value) is not np.ndarray:
         return False
     root, value = parents
     if value >= 0:
@@ -300,7 +310,7 @@ def _owned(held: Masked, with_mask: bool = False) -> Masked:
     return Masked(np.array(held.clean), None if mask is None else np.array(mask), is_owned=True)
 
 
-# ------------------------------------------------------------------------------------------- forward
+# ------------------------------------------------------------------------------------------ forward
 
 
 def push_masked(
@@ -321,7 +331,7 @@ def push_masked(
             is_real = primitive.selects or (isinstance(primitive, Linear) and not primitive.each)
             probed_out = _still_parts(out) if is_real else primitive(*probed, **parameters)
             found = primitive.push(probes, probed, probed_out, parameters)
-    except Exception:  # noqa: S110 (as in _pull)
+    except Exception:
         pass
     if primitive.outputs > 1:
         founds = found or (None,) * len(pushed)
@@ -335,7 +345,11 @@ def _still_parts(out: Any) -> Any:
 
 
 def _push_elementwise(
-    primitive: Elementwise, tangents: Sequence[Any], values: Sequence[Any], out: Any, parameters: Any
+    primitive: Elementwise,
+    tangents: Sequence[Any],
+    values: Sequence[Any],
+    out: Any,
+    parameters: Any,
 ) -> Masked | None:
     total: Any = None
     mask: Mask = np.zeros(like_of(out).shape, bool)

@@ -32,7 +32,9 @@ NOTHING: dict[str, Any] = {}  # the parameters of an entry that has none
 _UNSAVED = (None, None, None)
 _FLOAT64 = np.dtype(np.float64)
 _SCALARS = frozenset({float, np.float64})
-_PLAIN = frozenset({float, int, np.float64, np.float32, np.int64, complex, np.complex128, bool})
+_PLAIN = frozenset(
+    {float, int, bool, complex, np.float64, np.float32, np.int64, np.complex128}
+)
 
 
 class Ended(list[Any]):
@@ -93,15 +95,9 @@ class Tape(Trace):
         values: list[Any] = []
         parents: list[int] = []
         for position, x in enumerate(operands):
-            if isinstance(x, Array):
-                x = x.current()
-                if x.trace is self:
-                    values.append(x.value)
-                    parents.append(x.index if primitive.is_differentiable(position) else -1)
-                    continue
-                x = x.value if x.trace is CONSTANTS else Array(x.value, x.trace, x.index)
-            values.append(x)
-            parents.append(-1)
+            value, index = self.split(x)
+            values.append(value)
+            parents.append(index if index < 0 or primitive.is_differentiable(position) else -1)
         out = primitive(*values, **parameters)
         if max(parents, default=-1) < 0:
             if self.columns is not None and primitive.family == "locally constant":
@@ -151,48 +147,58 @@ class Tape(Trace):
         return rebuild(out, handles)
 
     def binary(self, primitive: Primitive, operate: Any, x1: Any, x2: Any) -> Any:
-        # At least one operand is a plain handle of this tape. What is not obvious goes the long way.
-        kind = type(x2)
-        if type(x1) is Array and x1.trace is self:
-            v1, i1 = x1.value, x1.index
-            if kind is Array and x2.trace is self:
-                v2, i2, kept = x2.value, x2.index, primitive.both
-            elif kind in _PLAIN:
-                v2, i2, kept = x2, -1, primitive.first
-            else:
-                return self.record(primitive, (x1, x2), NOTHING)
-        elif type(x1) in _PLAIN and kind is Array:
-            v1, i1, v2, i2, kept = x1, -1, x2.value, x2.index, primitive.second
-        else:
-            return self.record(primitive, (x1, x2), NOTHING)
+        """As `record` for two operands, of which at least one is of this tape, in fewer steps."""
+        v1, i1 = self.split(x1)
+        v2, i2 = self.split(x2)
         out = operate(v1, v2)
-        if self.columns is not None or type(out) is Array:
-            return self.record(primitive, (x1, x2), NOTHING)
-        if type(out) in _SCALARS:
+        kind = type(out)
+        if self.columns is not None or (kind is not np.ndarray and kind not in _SCALARS):
+            return self.add(primitive, (i1, i2), (v1, v2), out, NOTHING, (x1, x2))
+        if kind in _SCALARS:
             likes = None
             if not ((i1 < 0 or type(v1) in _SCALARS) and (i2 < 0 or type(v2) in _SCALARS)):
                 likes = _likes((v1, v2), (i1, i2), out)
-            saved = (v1, v2, out)
+            saved: tuple[Any, ...] = (v1, v2, out)
         else:
-            if primitive.needs_likes:
-                likes = (like_of(v1), like_of(v2))
-            else:
-                likes = _likes((v1, v2), (i1, i2), out)
-            k1, k2, k3 = kept
+            k1, k2, k3 = primitive.both if i1 >= 0 <= i2 else primitive.first if i1 >= 0 else primitive.second
             saved = (v1 if k1 else None, v2 if k2 else None, out if k3 else None)
+            likes = _likes((v1, v2), (i1, i2), out)
+            if i1 < 0 and k1 and type(v1) is np.ndarray:
+                locks.hold(v1, self.held)
+            if i2 < 0 and k2 and type(v2) is np.ndarray:
+                locks.hold(v2, self.held)
+        if primitive.needs_likes:
+            likes = (like_of(v1), like_of(v2))
         entries = self.entries
         entries.append((primitive, (i1, i2), saved, likes, NOTHING))
         return Array(out, self, len(entries) - 1)
 
+    def split(self, x: Any) -> tuple[Any, int]:
+        """Value and index of an operand; -1 for what is constant here."""
+        if type(x) is not Array:
+            if not isinstance(x, Array):
+                return x, -1
+            x = x.current()
+        trace = x.trace
+        if trace is self:
+            return x.value, x.index
+        return (x.value if trace is CONSTANTS else Array(x.value, trace, x.index)), -1
+
     def unary(self, primitive: Primitive, x: Array) -> Any:
-        """A ufunc of one operand, whose output has the operand's shape."""
+        """As `record` for a ufunc of one operand of this tape, in fewer steps."""
         value = x.value
         out = primitive.function(value)
-        if type(out) is np.float64 and self.columns is None and type(value) in _SCALARS:
-            entries = self.entries
-            entries.append((primitive, (x.index,), (value, out), None, NOTHING))
-            return Array(out, self, len(entries) - 1)
-        return self.record(primitive, (x,), NOTHING)
+        kind = type(out)
+        if self.columns is None and kind is np.float64 and type(value) in _SCALARS:
+            saved, likes = (value, out), None
+        elif self.columns is None and kind is np.ndarray and value.dtype is out.dtype:
+            kx, ko = primitive.alone
+            saved, likes = (value if kx else None, out if ko else None), None
+        else:
+            return self.add(primitive, (x.index,), (value,), out, NOTHING, (x,))
+        entries = self.entries
+        entries.append((primitive, (x.index,), saved, likes, NOTHING))
+        return Array(out, self, len(entries) - 1)
 
     # ------------------------------------------------------------------------ single elements
 

@@ -1,8 +1,9 @@
-"""Views: handles onto part of another Array, as NumPy's views are onto part of another array's memory.
+"""Views: handles onto part of another Array, as NumPy's are onto part of another array's memory.
 
-A `View` keeps (root, path, what it has seen) and looks itself up, by recording one entry, when its value is
-asked for and the root has moved since. Until then it knows its shape only: ``x.T[...] = v`` and ``x[i][j]``
-read nothing on the way. What NumPy would copy is no view: the concrete array's layout in memory decides.
+A `View` keeps (root, path, what it has seen) and looks itself up, by recording one entry, when its
+value is asked for and the root has moved since. Until then it knows its shape only:
+``x.T[...] = v`` and ``x[i][j]`` read nothing on the way. What NumPy would copy is no view: the
+concrete array's layout in memory decides.
 Writing is in `writing.py`.
 """
 
@@ -64,27 +65,27 @@ class View(Array):
         self.cached = None
 
     @property
-    def value(self) -> Any:  # type: ignore[override]
+    def value(self) -> Any:
         return self.current().value
 
     @property
-    def trace(self) -> Trace:  # type: ignore[override]
+    def trace(self) -> Trace:
         return self.current().trace
 
     @property
-    def index(self) -> Any:  # type: ignore[override]
+    def index(self) -> Any:
         return self.current().index
 
     @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+    def shape(self) -> tuple[int, ...]:
         return self.sizes
 
     @property
-    def ndim(self) -> int:  # type: ignore[override]
+    def ndim(self) -> int:
         return len(self.sizes)
 
     @property
-    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+    def dtype(self) -> np.dtype[Any]:
         return self.kind
 
     @property
@@ -126,14 +127,16 @@ def as_view(primitive: Primitive, x: Any, parameters: dict[str, Any]) -> Array |
 def extended(
     x: Array, path: Path, step: tuple[str, Any], shape: tuple[int, ...]
 ) -> tuple[Path, tuple[int, ...]]:
-    """A path with one more step, which joins the last one if it can; and what the last is taken in."""
+    """A path with one more step, joined to the last one if it can be; what the last is taken in."""
     kind, argument = step
-    if (kind == "transpose" and argument == tuple(range(len(shape)))) or (kind == "reshape" and argument == shape):
+    if (kind == "transpose" and argument == tuple(range(len(shape)))) or (
+        kind == "reshape" and argument == shape
+    ):
         return path, x.outer if isinstance(x, View) else shape
     if kind == "real" and x.dtype.kind != "c":
         return path, x.outer if isinstance(x, View) else shape
     if path and path[-1][0] == kind:
-        last, outer = path[-1][1], x.outer  # type: ignore[attr-defined]
+        last, outer = path[-1][1], x.outer
         if kind == "reshape":
             return (*path[:-1], step), outer
         if kind == "transpose":
@@ -145,7 +148,7 @@ def extended(
     return (*path, step), shape
 
 
-# ------------------------------------------------------------------------------------------ indexing
+# ------------------------------------------------------------------------------------- indexing
 
 
 def getitem(x: Array, key: Any) -> Any:
@@ -172,7 +175,9 @@ def _is_element(key: Any, ndim: int) -> bool:
     """True for the commonest indices of one element."""
     if type(key) is int:
         return ndim == 1
-    return type(key) is tuple and len(key) == 2 == ndim and type(key[0]) is int and type(key[1]) is int
+    return (
+        type(key) is tuple and len(key) == 2 == ndim and type(key[0]) is int and type(key[1]) is int
+    )
 
 
 def setitem(x: Array, key: Any, value: Any) -> None:
@@ -205,7 +210,7 @@ def _way_into(x: Array, found: Key) -> tuple[Array, Path]:
     step = ("getitem", found.key)
     if type(x) is Array:
         return root, (step,)
-    x.forget()  # type: ignore[attr-defined]
+    x.forget()
     return root, extended(x, path, step, x.shape)[0]
 
 

@@ -1,9 +1,9 @@
 """Assignment: `x[i] = v`, `x += y`, `np.add(a, b, out=c)`, `x.T[...] = v`.
 
-An entry of a tape never changes, so a write makes a new entry and moves the handle. Its value is written
-in place all the same, if nobody else holds the buffer: a loop over elements costs linear time. The one
-difficulty is to know that nobody holds it: reference counts say so, and after the first write to an Array
-its elements are copied out when read (`views.py`), so that no NumPy view pins the buffer.
+An entry of a tape never changes, so a write makes a new entry and moves the handle. Its value is
+written in place all the same, if nobody else holds the buffer: a loop over elements costs linear
+time. The one difficulty is to know that nobody holds it: reference counts say so, and after the
+first write to an Array its elements are copied out when read (`reading.py`), so that none pins it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _PARTS = frozenset({"real", "imag"})
 def write(root: Array, path: Path, value: Any, *, add: bool = False) -> None:
     """Assign to (or add to) the part of `root` at `path`; the handle moves, the tape grows."""
     if type(root) is not Array:
-        root.forget()  # type: ignore[attr-defined]
-        root, path = root.root, (*root.path, *path)  # type: ignore[attr-defined]
+        root.forget()
+        root, path = root.root, (*root.path, *path)
     if path and any(step[0] not in _PLAIN_STEPS for step in path):
         path, value = _through_parts(root, path, value, add)
     trace = root.trace
@@ -53,7 +53,7 @@ def _through_parts(root: Array, path: Path, value: Any, add: bool) -> tuple[Path
     """A write into real or imaginary parts, as one of complex numbers."""
     if any(step[0] == "broadcast" for step in path):
         raise MutationError(
-            "a part of a broadcast array was to be written: several of its elements are one in memory.",
+            "part of a broadcast array was to be written: some of its elements are one in memory.",
             "Write into a copy: np.broadcast_to(x, shape).copy().",
         )
     part = next(step[0] for step in path if step[0] in _PARTS)
@@ -73,7 +73,7 @@ def count_write(root: Array) -> None:
 
 
 def put(root: Array, path: Path, value: Any, *, add: bool = False) -> None:
-    """Write into the value of a handle, in place if no other holds it; the handle keeps its index."""
+    """Write into the value of a handle, in place if no other holds it; its index stays."""
     if not is_exclusive(root):
         root.value = _copied(root.value)
     held = root.value
@@ -120,11 +120,11 @@ def assign_whole(x: Array, result: Any) -> Array:
     if path or not _replaces(x, result):
         _check_cast(x, result)
         if type(x) is not Array:
-            x.forget()  # type: ignore[attr-defined]
+            x.forget()
         write(root, path or (("getitem", ...),), result)
         return x
     if type(x) is not Array:
-        x.forget()  # type: ignore[attr-defined]
+        x.forget()
     root.trace.move(root, result.current())
     count_write(root)
     return x
@@ -153,8 +153,8 @@ def _check_cast(x: Array, result: Any) -> None:
 def write_plain(target: np.ndarray, result: Any) -> None:
     """Refuse to write a traced value into a plain ndarray."""
     raise LostDerivativeError(
-        f"a traced value of shape {np.shape(result)} was to be written into a plain ndarray of shape "
-        f"{target.shape} ({target.dtype}), which would lose its derivative.",
+        f"a traced value of shape {np.shape(result)} was to be written into a plain ndarray of "
+        f"shape {target.shape} ({target.dtype}), which would lose its derivative.",
         "Make the array inside the function with np.empty, np.zeros or np.array(existing).",
     )
 

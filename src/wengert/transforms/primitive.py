@@ -186,7 +186,10 @@ def _transpose(rule: Any, position: int, operands: tuple[str, ...], of: str) -> 
         return zero if part is None else part
 
     transposed.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in ("given", *takes)]
+        [
+            *(inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in ("given", *takes)),
+            inspect.Parameter("static", inspect.Parameter.VAR_KEYWORD),
+        ]
     )
     return transposed
 
