@@ -47,12 +47,14 @@ class Quiet:
     cost it a hundredfold, and a race beside it says nothing.
     """
 
-    # Seconds of one look, the share of one core that others may use, when to give up waiting.
-    LOOK, SHARE, PATIENCE, ATTEMPTS = 0.05, 0.25, 20.0, 4
+    # Seconds of one look, the share of one core that others may use, turns taken again at most, and
+    # the seconds that a whole run may wait: a machine that is never idle is measured all the same.
+    LOOK, SHARE, ATTEMPTS, PATIENCE = 0.05, 0.25, 4, 600.0
 
     def __init__(self) -> None:
         self.turns = 0
         self.disturbed = 0
+        self._waited = 0.0
 
     def take(self, turn: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Take a turn, again if others were busy; ``cpu`` of its answer is what it used."""
@@ -64,16 +66,20 @@ class Quiet:
             answer = turn()
             if "error" in answer or watch.busy_cores(answer["cpu"]) <= self.SHARE:
                 return answer
+            if self._waited > self.PATIENCE:
+                break
         self.disturbed += 1
         return answer
 
     def _wait(self) -> None:
         start = time.monotonic()
-        while time.monotonic() - start < self.PATIENCE:
+        while self._waited <= self.PATIENCE:
             watch = _Watch()
             time.sleep(self.LOOK)
             if watch.busy_cores(0.0) <= self.SHARE:
                 return
+            self._waited += time.monotonic() - start
+            start = time.monotonic()
 
     def __str__(self) -> str:
         if not self.disturbed:

@@ -16,6 +16,8 @@ from wengert.demo.pictures import INK, ORANGE, SOFT, draw_loss, new_figure, save
 from wengert.demo.report import Check, Picture, Section, Text
 from wengert.demo.settings import Settings
 
+# Chosen by the mean accuracy over the splits of seeds 0 to 5, which it reads with 97.5 % to 99.4 %;
+# seed 0, the demo's, is one of them. So the held-out images did have a say in these numbers.
 HIDDEN, BATCH, PENALTY = 256, 64, 1e-4
 HELD_OUT = 360
 BOUND = 0.97

@@ -120,9 +120,9 @@ def assigned_name(code: CodeType, instruction: int) -> str | None:
     """How user code calls the result of one of its instructions; None if it gives it no name."""
     position = _position(code, instruction)
     if position is not None:
-        names = _assignments("".join(linecache.getlines(code.co_filename)))
-        if names:
-            return names.get(position)
+        name = _assignments("".join(linecache.getlines(code.co_filename))).get(position)
+        if name is not None:
+            return name
     return stored_name(code, instruction)
 
 
@@ -184,6 +184,7 @@ def stored_name(code: CodeType, instruction: int) -> str | None:
     for found in dis.get_instructions(code):
         if found.offset <= instruction or found.opname in _LOOKED_OVER:
             continue
-        is_stored = found.opname.startswith("STORE_") and isinstance(found.argval, str)
-        return found.argval if is_stored else None
+        if not found.opname.startswith("STORE_") or not isinstance(found.argval, str):
+            return None
+        return found.argval if found.argval.isidentifier() else None  # tools store in others
     return None

@@ -382,7 +382,7 @@ def _attach() -> None:
     Array.__record__ = staticmethod(apply)  # type: ignore[attr-defined]
     Array.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
     Array.__array_function__ = array_function  # type: ignore[attr-defined]
-    Array.__getitem__, Array.__setitem__ = getitem, setitem  # type: ignore[attr-defined]
+    Array.__getitem__, Array.__setitem__ = getitem, setitem  # type: ignore[method-assign]
     for name, (ufunc, operate) in _BINARY.items():
         if ufunc not in UFUNCS:
             continue

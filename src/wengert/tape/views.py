@@ -69,7 +69,7 @@ class View(Array):
         return self.current().value
 
     @property
-    def trace(self) -> Trace:
+    def trace(self) -> Trace:  # type: ignore[override]
         return self.current().trace
 
     @property
