@@ -17,6 +17,9 @@ def here():
     return assigned_name(frame.f_code, frame.f_lasti)
 
 
+also_here = here
+
+
 def test_a_plain_assignment_names_its_value():
     value = here()
     assert value == "value"
@@ -43,7 +46,7 @@ def test_attributes_items_walruses_and_annotations_name_their_value():
 
 def test_both_branches_of_a_conditional_are_named():
     for choice in (True, False):
-        value = here() if choice else here()
+        value = here() if choice else also_here()
         assert value == "value"
 
 

@@ -131,7 +131,8 @@ class Operation(CompNode):
                 f"{len(operands)} were given.",
                 f"Write {type(self).__name__}({'x' if self.count == 1 else 'left, right'}, tape).",
             )
-        tape = tape or _tape_of(operands, type(self).__name__)
+        if tape is None:  # an empty tape is false
+            tape = _tape_of(operands, type(self).__name__)
         self._operands = tuple([_as_node(x, tape) for x in operands])
         self._parameters = parameters
         self._recording: Recording | None = None
@@ -203,6 +204,9 @@ def _as_node(x: Any, tape: Tape) -> CompNode:
 
 
 def _tape_of(operands: Any, what: str) -> Tape:
+    for x in operands:
+        if isinstance(x, CompNode):
+            return x.tape
     for x in tree.leaves(operands):
         if isinstance(x, CompNode):
             return x.tape
@@ -351,7 +355,8 @@ OPERATIONS: dict[Any, type[Operation]] = {
 
 def made(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> CompNode:
     """The node for a function of nodes."""
-    tape = _tape_of((args, kwargs), getattr(function, "__name__", "a function"))
+    given = (*args, *kwargs.values())
+    tape = _tape_of(given, getattr(function, "__name__", "a function"))
     operation = OPERATIONS.get(function)
     if function is np.power and _is_two(args[1]):
         operation, args = Square, args[:1]
@@ -365,7 +370,7 @@ def _is_two(x: Any) -> bool:
 
 
 def _holds_nodes(kwargs: dict[str, Any]) -> bool:
-    return any(isinstance(x, CompNode) for x in tree.leaves(kwargs))
+    return bool(kwargs) and any(isinstance(x, CompNode) for x in tree.leaves(kwargs))
 
 
 def _array_ufunc(
