@@ -40,6 +40,8 @@ from wengert.transforms.trace import trace
 from wengert.transforms.vjp import linearize, vjp
 from wengert.transforms.vmap import vmap
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Absolute",
     "Add",

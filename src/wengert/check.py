@@ -71,7 +71,11 @@ def check_grads(
     if unknown:
         raise ValueError(f"modes must be 'fwd' or 'rev', not {unknown}")
     args = tuple(args)
-    chosen = tuple(k for k, arg in enumerate(args) if _is_floating(arg)) if argnums is None else tuple(argnums)
+    chosen = (
+        tuple(k for k, arg in enumerate(args) if _is_floating(arg))
+        if argnums is None
+        else tuple(argnums)
+    )
     rng = np.random.default_rng(seed)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", DisconnectedWarning)  # the derivative of a linear function
@@ -79,7 +83,16 @@ def check_grads(
 
 
 def _check(
-    f: Any, args: Any, chosen: Any, order: int, modes: Any, rng: Any, rtol: Any, atol: Any, eps: Any, top: int
+    f: Any,
+    args: Any,
+    chosen: Any,
+    order: int,
+    modes: Any,
+    rng: Any,
+    rtol: Any,
+    atol: Any,
+    eps: Any,
+    top: int,
 ) -> None:
     directions = tuple(tree.map(lambda x: _direction(rng, x), args[k]) for k in chosen)
     weights = tree.map(lambda y: _direction(rng, concrete(y)), f(*args))
@@ -97,10 +110,23 @@ def _check(
     for mode in modes:
         found = _derivative(along, sources, directions, mode)
         if not np.allclose(found, expected, rtol=relative, atol=absolute, equal_nan=False):
-            raise _disagreement(along, f, sources, chosen, directions, mode, top - order + 1, found, expected, step)
+            raise _disagreement(
+                along, f, sources, chosen, directions, mode, top - order + 1, found, expected, step
+            )
     if order > 1:
         for mode in modes:
-            _check(_higher(f, args, chosen, mode), args, chosen, order - 1, modes, rng, rtol, atol, eps, top)
+            _check(
+                _higher(f, args, chosen, mode),
+                args,
+                chosen,
+                order - 1,
+                modes,
+                rng,
+                rtol,
+                atol,
+                eps,
+                top,
+            )
 
 
 def _higher(f: Any, args: Any, chosen: Any, mode: str) -> Callable[..., Any]:
@@ -158,7 +184,9 @@ def _moved(x: Any, d: Any, h: float) -> Any:
     return moved.astype(x.dtype) if isinstance(x, np.ndarray) else type(x)(moved)
 
 
-def _tolerances(args: Any, chosen: Any, rtol: Any, atol: Any, eps: Any) -> tuple[float, float, float]:
+def _tolerances(
+    args: Any, chosen: Any, rtol: Any, atol: Any, eps: Any
+) -> tuple[float, float, float]:
     worst = max(
         (np.finfo(np.asarray(leaf).dtype).eps for k in chosen for leaf in tree.leaves(args[k])),
         default=np.finfo(float).eps,
@@ -187,7 +215,16 @@ def _is_floating(arg: Any) -> bool:
 
 
 def _disagreement(
-    along: Any, f: Any, sources: Any, chosen: Any, directions: Any, mode: str, order: int, found: Any, expected: Any, step: float
+    along: Any,
+    f: Any,
+    sources: Any,
+    chosen: Any,
+    directions: Any,
+    mode: str,
+    order: int,
+    found: Any,
+    expected: Any,
+    step: float,
 ) -> GradientCheckError:
     """Find the one element that is furthest off."""
     worst = (0.0, "", 0.0, 0.0)
@@ -200,7 +237,11 @@ def _disagreement(
             a = float(_derivative(along, sources, unit, mode))
             b = float(_difference(along, sources, unit, step))
             if not abs(a - b) <= worst[0]:
-                where = f"leaf {position}" if len(leaves) > len(chosen) else f"argument {chosen[position]}"
+                where = (
+                    f"leaf {position}"
+                    if len(leaves) > len(chosen)
+                    else f"argument {chosen[position]}"
+                )
                 worst = (abs(a - b), f"{where}, index {index}", a, b)
     return GradientCheckError(
         f"{name_of(f)}: the derivative of order {order} in mode {mode!r} disagrees with finite "

@@ -94,11 +94,11 @@ def nan_origin(f: Callable[..., Any], *args: Any, infinities: bool = True) -> Or
     with tracing() as level, np.errstate(all="ignore"):
         columns = Columns()
         tape = Tape(level, columns)
-        columns.trace = tape
+        columns.tape = tape
         try:
             handles = [tape.input(x) for x in check_sources(call)]
             leaves = [target_leaf(x, "nan_origin") for x in tree.leaves(call.with_leaves(handles))]
-            outputs = [x.index for x in leaves if isinstance(x, Array) and x.trace is tape]
+            outputs = [x.index for x in leaves if isinstance(x, Array) and x.tape is tape]
         finally:
             entries = tape.end()
         origin = _forward_origin(entries, columns, infinities)
@@ -190,9 +190,12 @@ def _fault(value: Any, infinities: bool) -> tuple[str, tuple[int, ...]]:
 def _is_floating(arg: Any) -> bool:
     leaves = tree.leaves(arg)
     return bool(leaves) and all(
-        isinstance(x, float | complex) or getattr(x, "dtype", np.dtype("O")).kind in "fc" for x in leaves
+        isinstance(x, float | complex) or getattr(x, "dtype", np.dtype("O")).kind in "fc"
+        for x in leaves
     )
 
 
 def _short(x: Any) -> str:
-    return np.array2string(np.asarray(x), threshold=6, precision=4, separator=", ").replace("\n", "")
+    return np.array2string(np.asarray(x), threshold=6, precision=4, separator=", ").replace(
+        "\n", ""
+    )

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import NamedTuple
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_DEMO = os.path.join(_PACKAGE, "demo") + os.sep  # written as users write; it ships with us
 _INSTALLED = tuple(
     {os.path.abspath(sysconfig.get_path(key)) + os.sep for key in ("stdlib", "purelib", "platlib")}
 )
@@ -35,13 +36,15 @@ class Line(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def is_user_file(filename: str) -> bool:
-    """True for code of neither Wengert nor the standard library nor an installed package."""
+    """True for code of neither Wengert (its demo apart) nor the standard library nor an installed package."""
     if filename.startswith("<frozen"):
         return False
     if filename.startswith("<"):  # a prompt, a doctest, a notebook cell
         return filename != "<wengert>"
     path = os.path.abspath(filename)
-    if path.startswith(_PACKAGE) or "site-packages" in path or "dist-packages" in path:
+    if path.startswith(_PACKAGE):
+        return path.startswith(_DEMO)
+    if "site-packages" in path or "dist-packages" in path:
         return False
     return not path.startswith(_INSTALLED)
 

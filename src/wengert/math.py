@@ -17,10 +17,19 @@ import scipy.special
 from wengert.tape.array import Array, concrete
 
 _SAME = {
-    **{name: getattr(np, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "expm1")},
-    **{name: getattr(np, name) for name in ("log10", "log1p", "log2", "sqrt", "fabs", "copysign", "fmod")},
+    **{
+        name: getattr(np, name)
+        for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "expm1")
+    },
+    **{
+        name: getattr(np, name)
+        for name in ("log10", "log1p", "log2", "sqrt", "fabs", "copysign", "fmod")
+    },
     **{name: getattr(np, name) for name in ("degrees", "radians", "ldexp", "modf", "frexp")},
-    **{f"a{name}": getattr(np, f"arc{name}") for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{
+        f"a{name}": getattr(np, f"arc{name}")
+        for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")
+    },
     "atan2": np.arctan2,
     "pow": np.power,
     "cbrt": np.cbrt,
@@ -142,7 +151,14 @@ def _of_value(name: str) -> Callable[..., Any]:
 _ABOUT_VALUES = ("floor", "ceil", "trunc", "isfinite", "isinf", "isnan", "isclose")
 _mirrors = {name: _like_numpy(name, ufunc) for name, ufunc in _SAME.items() if hasattr(_math, name)}
 _mirrors |= {name: _of_value(name) for name in _ABOUT_VALUES}
-_written = {"log": log, "fsum": fsum, "prod": prod, "dist": dist, "hypot": hypot, "remainder": remainder}
+_written = {
+    "log": log,
+    "fsum": fsum,
+    "prod": prod,
+    "dist": dist,
+    "hypot": hypot,
+    "remainder": remainder,
+}
 if hasattr(_math, "sumprod"):
     _written["sumprod"] = sumprod
 _mirrors |= _written

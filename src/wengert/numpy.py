@@ -86,7 +86,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **kwa
     if not isinstance(fill_value, Array):
         return _made(_np.full(_plain(shape), fill_value, dtype, order, **kwargs))
     shape = _plain(shape)
-    filled = _np.broadcast_to(fill_value, (shape,) if isinstance(shape, int) else tuple(shape)).copy()
+    filled = _np.broadcast_to(
+        fill_value, (shape,) if isinstance(shape, int) else tuple(shape)
+    ).copy()
     return filled if dtype is None else filled.astype(dtype)
 
 
@@ -129,7 +131,9 @@ def tri(*args: Any, **kwargs: Any) -> Any:
     return _made(_np.tri(*args, **kwargs))
 
 
-def array(object: Any, dtype: Any = None, *, copy: Any = True, ndmin: int = 0, **kwargs: Any) -> Any:  # noqa: A002
+def array(
+    object: Any, dtype: Any = None, *, copy: Any = True, ndmin: int = 0, **kwargs: Any
+) -> Any:  # noqa: A002
     """As `numpy.array`; traced values may stand anywhere in nested lists."""
     if dtype is not None and _np.dtype(dtype).kind == "O":
         return _np.array(object, dtype, copy=copy, ndmin=ndmin, **kwargs)
@@ -205,7 +209,13 @@ def arange(*args: Any, **kwargs: Any) -> Any:
 
 
 def linspace(
-    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
 ) -> Any:
     """As `numpy.linspace`; start and stop may be traced."""
     start, stop = _gathered(start), _gathered(stop)
@@ -223,7 +233,13 @@ def linspace(
 
 
 def logspace(
-    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
+    start: Any,
+    stop: Any,
+    num: Any = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
 ) -> Any:
     """As `numpy.logspace`; start, stop and base may be traced."""
     if not any(isinstance(x, Array) for x in (start, stop, base)):
@@ -232,7 +248,9 @@ def logspace(
     return points if dtype is None else points.astype(dtype)
 
 
-def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
+def geomspace(
+    start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Any:
     """As `numpy.geomspace`; start and stop (of one sign) may be traced."""
     if not any(isinstance(x, Array) for x in (start, stop)):
         return _made(_np.geomspace(start, stop, _plain(num), endpoint, dtype, axis))

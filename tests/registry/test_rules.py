@@ -12,7 +12,11 @@ from wengert.primitives.family import Derived, LocallyConstant
 from wengert.primitives.registry import REGISTRY
 
 SAMPLES = REGISTRY.samples()
-SMOOTH = [(e, s) for e, s in SAMPLES if not isinstance(e, LocallyConstant) and s.differentiable and s.max_order]
+SMOOTH = [
+    (e, s)
+    for e, s in SAMPLES
+    if not isinstance(e, LocallyConstant) and s.differentiable and s.max_order
+]
 
 
 def name(pair: Any) -> str:
@@ -60,5 +64,7 @@ def test_second_derivative_agrees_with_finite_differences(pair: Any) -> None:
 
 def test_everything_declared_has_samples() -> None:
     made_by_tapes_only = {"part"}
-    lacking = [e.name for e in (*REGISTRY.primitives.values(), *REGISTRY.derived.values()) if not e.samples]
+    lacking = [
+        e.name for e in (*REGISTRY.primitives.values(), *REGISTRY.derived.values()) if not e.samples
+    ]
     assert set(lacking) <= made_by_tapes_only

@@ -106,7 +106,11 @@ def more_math(p: Any) -> Any:
 
 
 def of_scipy(p: Any) -> Any:
-    return scipy.special.logsumexp(p) + np.sum(scipy.special.softmax(p) * data) + scipy.special.erf(p[0])
+    return (
+        scipy.special.logsumexp(p)
+        + np.sum(scipy.special.softmax(p) * data)
+        + scipy.special.erf(p[0])
+    )
 
 
 def linspace_traced(p: Any) -> Any:
@@ -323,6 +327,10 @@ def test_constants_inside_a_trace_go_to_c_code() -> None:
     def f(v: Any) -> Any:
         grid = np.zeros(4)
         grid[1] = 2.0
-        return v * np.interp(0.5, np.linspace(0.0, 3.0, 4), grid) + float(grid[1]) * v + ChainMap({0: v})[0]
+        return (
+            v * np.interp(0.5, np.linspace(0.0, 3.0, 4), grid)
+            + float(grid[1]) * v
+            + ChainMap({0: v})[0]
+        )
 
     assert np.isfinite(wg.grad(f)(1.0))

@@ -136,7 +136,11 @@ def test_read_only_sources_stay_read_only_and_others_writeable() -> None:
 
 def test_results_are_arrays_of_the_callers_own() -> None:
     x = np.ones(3)
-    for result in (wg.grad(np.sum)(x), wg.vjp(lambda x: x, x)[0], wg.jvp(lambda x: x, (x,), (x,))[1]):
+    for result in (
+        wg.grad(np.sum)(x),
+        wg.vjp(lambda x: x, x)[0],
+        wg.jvp(lambda x: x, (x,), (x,))[1],
+    ):
         result[0] = 5.0
     assert_allclose(x, 1.0)
 

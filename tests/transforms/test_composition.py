@@ -204,4 +204,8 @@ def test_stop_gradient_stops_every_level_and_keeps_batches() -> None:
     assert wg.grad(wg.grad(lambda x: x**2 * wg.stop_gradient(x)))(3.0) == 6.0
     found = wg.vmap(lambda x: wg.stop_gradient(x) + 1)(np.arange(3.0))
     assert_allclose(found, [1.0, 2.0, 3.0])
-    assert wg.stop_gradient({"a": 1.0, "b": None, "c": "text"}) == {"a": 1.0, "b": None, "c": "text"}
+    assert wg.stop_gradient({"a": 1.0, "b": None, "c": "text"}) == {
+        "a": 1.0,
+        "b": None,
+        "c": "text",
+    }

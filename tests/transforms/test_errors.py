@@ -231,6 +231,14 @@ def test_nan_origin_names_entry_operands_and_line() -> None:
     assert (origin.direction, origin.primitive) == ("backward", "sqrt")
     assert "root = np.sqrt(x)" in str(origin)
     origin = wg.debug.nan_origin(lambda x: np.sum(np.log(x) * 0), np.array([1.0, -1.0, 2.0]))
-    assert (origin.direction, origin.kind, origin.primitive, origin.position) == ("forward", "nan", "log", (1,))
+    assert (origin.direction, origin.kind, origin.primitive, origin.position) == (
+        "forward",
+        "nan",
+        "log",
+        (1,),
+    )
     assert wg.debug.nan_origin(np.sin, 0.5) is None
-    assert wg.debug.nan_origin(lambda x: np.where(x > 0, np.log(np.where(x > 0, x, 1.0)), 0.0), 0.0) is None
+    assert (
+        wg.debug.nan_origin(lambda x: np.where(x > 0, np.log(np.where(x > 0, x, 1.0)), 0.0), 0.0)
+        is None
+    )

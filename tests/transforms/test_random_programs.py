@@ -24,7 +24,11 @@ def bounded(a: Any) -> Any:
 def programs(draw: Any) -> list[tuple[Any, ...]]:
     steps = []
     for _ in range(draw(st.integers(2, 10))):
-        kind = draw(st.sampled_from(["unary", "binary", "reduce", "index", "write", "in_place", "join", "where"]))
+        kind = draw(
+            st.sampled_from(
+                ["unary", "binary", "reduce", "index", "write", "in_place", "join", "where"]
+            )
+        )
         numbers = tuple(draw(st.integers(0, 11)) for _ in range(3))
         steps.append((kind, *numbers))
     return steps
@@ -62,7 +66,9 @@ def run(steps: list[tuple[Any, ...]], x: Any) -> Any:
     return sum(np.sum(part * (k + 1)) for k, part in enumerate(state))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
 @given(programs(), st.integers(0, 2**32 - 1))
 def test_all_ways_to_a_derivative_agree(steps: Any, seed: int) -> None:
     rng = np.random.default_rng(seed)

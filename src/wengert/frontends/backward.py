@@ -214,9 +214,9 @@ def _accumulate(node: Node, adjoint: Any) -> None:
 def _known(x: Array, what: str) -> tuple[Array, Node | None]:
     """The Array itself and its node; an error for one that a transform traces."""
     x = x.current()
-    if x.trace is AMBIENT:
+    if x.tape is AMBIENT:
         return x, x.index
-    if x.trace is CONSTANTS:
+    if x.tape is CONSTANTS:
         return x, None
     raise BackwardError(
         f"{what} was asked of an Array of shape {x.shape} that a transform (such as wg.grad) "
@@ -249,8 +249,8 @@ def _requires_grad(self: Array, requires_grad: bool = True) -> Array:
             "derivatives.",
             "Pass floats: wg.array(3.0, requires_grad=True) instead of wg.array(3, ...).",
         )
-    if x.trace is CONSTANTS:
-        x.trace = AMBIENT
+    if x.tape is CONSTANTS:
+        x.tape = AMBIENT
     if node is None:
         node = x.index = Node(NOBODY)
     if node.is_leaf:
@@ -261,7 +261,7 @@ def _requires_grad(self: Array, requires_grad: bool = True) -> Array:
 
 def _get_requires_grad(self: Array) -> bool:
     x = self.current()
-    return x.trace is AMBIENT and _is_recorded(x.index)
+    return x.tape is AMBIENT and _is_recorded(x.index)
 
 
 def _set_requires_grad(self: Array, value: bool) -> None:
@@ -340,7 +340,7 @@ def _numpy(self: Array) -> np.ndarray:
 def _item(self: Array, *index: Any) -> Any:
     """One element as a Python number."""
     x = self.current()
-    if x.trace is AMBIENT or x.trace is CONSTANTS:
+    if x.tape is AMBIENT or x.tape is CONSTANTS:
         return np.asarray(concrete(x)).item(*index)
     return _item_of_traced(self, *index)
 

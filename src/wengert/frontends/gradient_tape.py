@@ -366,7 +366,7 @@ def _node_of(x: Any, what: str) -> Node:
         return x.index
     if isinstance(x, Array):
         x = x.current()
-        if x.trace is AMBIENT:
+        if x.tape is AMBIENT:
             if x.index is None:
                 x.index = Node(NOBODY)
             return x.index
@@ -382,7 +382,7 @@ def _node_of(x: Any, what: str) -> Node:
 
 def _target_node(x: Any) -> Node:
     """The node of a target; for a number that depends on nothing, one that nobody knows."""
-    if isinstance(x, Array) and x.current().trace is AMBIENT:
+    if isinstance(x, Array) and x.current().tape is AMBIENT:
         return x.current().index or Node(NOBODY)
     if isinstance(x, Array):
         return _node_of(x, "gradient")

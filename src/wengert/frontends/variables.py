@@ -57,7 +57,7 @@ def new_value(value: Any, dtype: Any = None) -> np.ndarray:
     """A plain array of our own with a given value."""
     if isinstance(value, Array):
         value = value.current()
-        if value.trace is not AMBIENT and value.trace is not CONSTANTS:
+        if value.tape is not AMBIENT and value.tape is not CONSTANTS:
             raise SourceTypeError(
                 f"an Array of shape {value.shape} that a transform traces was to become a new "
                 "Array of wg.constant, wg.Variable or wg.array, which would lose its derivative.",
@@ -83,7 +83,7 @@ class Snapshot(Array):
     path = ()
 
     def __init__(self, x: Array):
-        super().__init__(x.value, x.trace, x.index)
+        super().__init__(x.value, x.tape, x.index)
         self.root = x
 
     def current(self) -> Array:
@@ -153,7 +153,7 @@ class Variable(Array):
         return Snapshot(self.current())
 
     @property
-    def trace(self) -> Any:  # type: ignore[override]
+    def tape(self) -> Any:  # type: ignore[override]
         return AMBIENT
 
     @property

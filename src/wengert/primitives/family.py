@@ -141,7 +141,10 @@ class Primitive:
         lacking = [name for name in names if name not in (*self.slots, *_EXTRA)]
         if lacking:
             raise TypeError(f"a rule of {self.name} names {lacking}; it may name {self.slots}")
-        arguments = [*leading, *(_EXTRA.get(name) or f"s[{self.slots.index(name)}]" for name in names)]
+        arguments = [
+            *leading,
+            *(_EXTRA.get(name) or f"s[{self.slots.index(name)}]" for name in names),
+        ]
         takes = ", ".join([*leading, "s", "like", "p", "k"])
         kinds = {p.kind for p in inspect.signature(rule).parameters.values()}
         if inspect.Parameter.KEYWORD_ONLY in kinds or inspect.Parameter.VAR_KEYWORD in kinds:
@@ -255,7 +258,13 @@ class Linear(Primitive):
     rule_arguments = ("adjoint",)
 
     def __init__(
-        self, function: Callable[..., Any], rules: Any, *, each: bool = False, into: Any = None, **kw: Any
+        self,
+        function: Callable[..., Any],
+        rules: Any,
+        *,
+        each: bool = False,
+        into: Any = None,
+        **kw: Any,
     ):
         self.each = each
         self.into = into
@@ -265,7 +274,8 @@ class Linear(Primitive):
         self, tangents: Sequence[Any], values: Sequence[Any], out: Any, parameters: dict[str, Any]
     ) -> Any:
         live = [
-            t if t is not None and self.is_differentiable(k) else None for k, t in enumerate(tangents)
+            t if t is not None and self.is_differentiable(k) else None
+            for k, t in enumerate(tangents)
         ]
         if all(tangent is None for tangent in live):
             return None
@@ -383,9 +393,7 @@ def locally_constant(
     return LocallyConstant(function, operands=operands, **declared)
 
 
-def derived(
-    function: Any, **declared: Any
-) -> Callable[[Callable[..., Any]], Derived]:
+def derived(function: Any, **declared: Any) -> Callable[[Callable[..., Any]], Derived]:
     """Declare, as a decorator, a NumPy function by a definition in terms of other functions."""
     return lambda definition: Derived(function, definition, **declared)
 

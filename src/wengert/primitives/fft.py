@@ -19,7 +19,12 @@ from wengert.primitives.samples import call, complex_normal, normal
 from wengert.primitives.shaping import as_array
 
 # The scaling of a transform whose direction is reversed while its factor stays.
-_REVERSED: dict[Any, Any] = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
+_REVERSED: dict[Any, Any] = {
+    None: "forward",
+    "backward": "forward",
+    "ortho": "ortho",
+    "forward": "backward",
+}
 
 
 def _resized(a: Any, axis: int, length: int) -> Any:

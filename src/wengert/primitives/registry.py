@@ -73,9 +73,7 @@ class Registry:
             self.by_function[entry.function] = entry
 
     def _add(self, declared: Primitive | Derived, module: ModuleType) -> None:
-        table: dict[str, Any] = (
-            self.primitives if isinstance(declared, Primitive) else self.derived
-        )
+        table: dict[str, Any] = self.primitives if isinstance(declared, Primitive) else self.derived
         if table.get(declared.name, declared) is not declared:
             raise TypeError(f"{declared.name} is declared twice, again in {module.__name__}")
         table[declared.name] = declared

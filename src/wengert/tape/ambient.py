@@ -147,7 +147,7 @@ class Ambient(Trace):
             node = None
             if isinstance(x, Array):
                 x = x.current()
-                if x.trace is self and primitive.is_differentiable(position):
+                if x.tape is self and primitive.is_differentiable(position):
                     node = x.index
                 x = x.value
             elif type(x) is np.ndarray:
@@ -162,13 +162,13 @@ class Ambient(Trace):
 
     def binary(self, primitive: Primitive, operate: Any, x1: Any, x2: Any) -> Any:
         # Plain handles and numbers; all else goes the long way.
-        if type(x1) is Array and x1.trace is self:
+        if type(x1) is Array and x1.tape is self:
             v1, n1 = x1.value, x1.index
         elif type(x1) in _PLAIN:
             v1, n1 = x1, None
         else:
             return self.record(primitive, (x1, x2), NOTHING)
-        if type(x2) is Array and x2.trace is self:
+        if type(x2) is Array and x2.tape is self:
             v2, n2 = x2.value, x2.index
         elif type(x2) in _PLAIN:
             v2, n2 = x2, None
@@ -240,17 +240,17 @@ class Ambient(Trace):
         return value
 
     def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
-        node = root.index if root.trace is self else None
+        node = root.index if root.tape is self else None
         part = None
         if isinstance(value, Array):
             value = value.current()
-            part = value.index if value.trace is self else None
+            part = value.index if value.tape is self else None
             value = value.value
         recorders = _recorders((node, part))
         _check_leaf(node)
         like, part_like = like_of(root.value), like_of(value)
         put(root, path, value, add=add)
-        root.trace = self
+        root.tape = self
         root.index = node  # unrecorded writes leave the node: a parameter stays what it is
         if recorders:
             parameters = {"path": path, "add": add}
@@ -261,8 +261,8 @@ class Ambient(Trace):
     def move(self, root: Array, result: Array) -> None:
         node = root.index
         _check_leaf(node)
-        root.value, root.trace, root.index = result.value, result.trace, result.index
-        if result.trace is self and result.index is None:
+        root.value, root.tape, root.index = result.value, result.tape, result.index
+        if result.tape is self and result.index is None:
             root.index = node
 
 

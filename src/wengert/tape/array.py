@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wengert.errors import BatchError, LostDerivativeError, PicklingError, UnsupportedFunctionError, user_frame
+from wengert.errors import BatchError, LostDerivativeError, PicklingError, user_frame
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import read as READ
 
@@ -67,19 +67,13 @@ class Trace:
         """``bool(x)``: a decision taken on a value."""
         return bool(x.value)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise UnsupportedFunctionError(
-            "x.trace(…) is not available on an Array, whose attribute `trace` is what records it.",
-            "Write np.trace(x).",
-        )
-
     def traces(self, x: Array) -> bool:
         """True if an Array of this trace carries a derivative."""
         return self.is_traced
 
     def move(self, root: Array, result: Array) -> None:
         """``root op= …``: let a handle of this trace stand for the result."""
-        root.value, root.trace, root.index = result.value, result.trace, result.index
+        root.value, root.tape, root.index = result.value, result.tape, result.index
 
 
 class Array:
@@ -89,13 +83,13 @@ class Array:
     ----------
     value : number, ndarray, or Array of an outer level
         What NumPy would hold here.
-    trace : Trace
+    tape : Trace
         What records operations on it.
     index : object
         What the trace knows it by: an entry's index on a tape, a tangent in forward mode.
     """
 
-    __slots__ = ("__weakref__", "index", "trace", "value", "writes")
+    __slots__ = ("__weakref__", "index", "tape", "value", "writes")
     __array_priority__ = 1000.0
     __hash__ = object.__hash__
 
@@ -105,9 +99,9 @@ class Array:
         def __getitem__(self, key: Any) -> Any: ...
         def __setitem__(self, key: Any, value: Any) -> None: ...
 
-    def __init__(self, value: Any, trace: Trace, index: Any = None):
+    def __init__(self, value: Any, tape: Trace, index: Any = None):
         self.value = value
-        self.trace = trace
+        self.tape = tape
         self.index = index
         self.writes = 0  # how often it has moved: what its views compare with
 
@@ -121,7 +115,7 @@ class Array:
     def shape(self) -> tuple[int, ...]:
         value = self.value
         shape = value.shape if hasattr(value, "shape") else np.shape(value)
-        return shape[self.trace.hidden :] if self.trace.hidden else shape
+        return shape[self.tape.hidden :] if self.tape.hidden else shape
 
     @property
     def ndim(self) -> int:
@@ -168,7 +162,7 @@ class Array:
     def __array__(self) -> Any:
         # An AttributeError makes NumPy treat a traced Array as an object without `__array__`:
         # it then builds object arrays of traced scalars, and no derivative is lost.
-        if self.trace.traces(self):
+        if self.tape.traces(self):
             raise AttributeError("a traced Array has no __array__")
         return np.asarray(self.value).__array__
 
@@ -191,15 +185,15 @@ class Array:
 
     def __bool__(self) -> bool:
         x = self.current()
-        return x.trace.truth(x)
+        return x.tape.truth(x)
 
     def __float__(self) -> float:
-        if not self.trace.traces(self):
+        if not self.tape.traces(self):
             return float(self.value)
         raise _lost(self, "float()")
 
     def __complex__(self) -> complex:
-        if not self.trace.traces(self):
+        if not self.tape.traces(self):
             return complex(self.value)
         raise _lost(self, "complex()")
 
@@ -231,7 +225,7 @@ class Array:
         return format(concrete(self), spec)
 
     def __reduce__(self) -> Any:
-        if not self.trace.traces(self):
+        if not self.tape.traces(self):
             return (np.asarray, (concrete(self),))
         raise PicklingError(
             f"an Array of shape {self.shape} cannot be pickled while it is traced: "
@@ -286,7 +280,7 @@ def concrete(x: Any) -> Any:
 def is_batched(x: Any) -> bool:
     """True if a value has axes, at any level, that user code does not see."""
     while isinstance(x, Array):
-        if x.trace.hidden:
+        if x.tape.hidden:
             return True
         x = x.value
     return False

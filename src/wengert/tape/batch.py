@@ -52,9 +52,9 @@ class Batch(Trace):
         if not isinstance(x, Array):
             return x, False
         x = x.current()
-        if x.trace is self:
+        if x.tape is self:
             return x.value, True
-        return (x.value if x.trace is CONSTANTS else Array(x.value, x.trace, x.index)), False
+        return (x.value if x.tape is CONSTANTS else Array(x.value, x.tape, x.index)), False
 
     def record(
         self, primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]
@@ -72,8 +72,10 @@ class Batch(Trace):
 
     def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
         v, has_batch = self.split(value)
-        if root.trace is not self:
-            held = root.value if root.trace is CONSTANTS else Array(root.value, root.trace, root.index)
+        if root.tape is not self:
+            held = (
+                root.value if root.tape is CONSTANTS else Array(root.value, root.tape, root.index)
+            )
             root.value = np.array(np.broadcast_to(held, (self.size, *np.shape(held))))
         moved = batch_path(path, self.size)
         if ends_in_copy(moved):
@@ -83,7 +85,7 @@ class Batch(Trace):
             if has_batch:
                 v = align(v, target_ndim(root.value, moved))
             put(root, moved, v, add=add)
-        root.trace, root.index = self, None
+        root.tape, root.index = self, None
 
 
 def batch(
@@ -97,7 +99,9 @@ def batch(
     how = primitive.batch
     if callable(how):
         return how(primitive, values, batched, size, **parameters)
-    if how is None and (primitive.family == "elementwise" or isinstance(primitive.function, np.ufunc)):
+    if how is None and (
+        primitive.family == "elementwise" or isinstance(primitive.function, np.ufunc)
+    ):
         how = "broadcast"
     if how == "broadcast":
         ndim = max(np.ndim(v) - b for v, b in zip(values, batched, strict=True))

@@ -65,7 +65,7 @@ class Columns:
     """Parallel lists, one element per entry; and the decisions taken between them."""
 
     def __init__(self, trace: Trace | None = None):
-        self.trace = trace
+        self.tape = trace
         self.values: list[Any] = []
         self.operands: list[tuple[Any, ...]] = []
         self.parameters: list[dict[str, Any]] = []
@@ -89,10 +89,10 @@ class Columns:
         """An index for what is on the tape, a Constant for all else."""
         if isinstance(x, Array):
             x = x.current()
-            if x.trace is self.trace and x.index is not None:
+            if x.tape is self.tape and x.index is not None:
                 return x.index
-            if x.trace.is_traced:
-                return Constant(Array(x.value, x.trace, x.index))
+            if x.tape.is_traced:
+                return Constant(Array(x.value, x.tape, x.index))
             x = x.value
         return Constant(self._kept(x) if type(x) is np.ndarray else x)
 

@@ -55,8 +55,8 @@ def innermost(*operands: Any) -> Trace:
     """The trace that takes an operation on these operands."""
     trace: Trace = CONSTANTS
     for x in operands:
-        if isinstance(x, Array) and x.trace.level > trace.level:
-            trace = x.trace
+        if isinstance(x, Array) and x.tape.level > trace.level:
+            trace = x.tape
     return trace
 
 
@@ -85,8 +85,8 @@ def array_ufunc(self: Array, ufunc: np.ufunc, method: str, *inputs: Any, **kwarg
             if primitive.is_smooth:
                 if len(inputs) == 1:
                     x = inputs[0].current()
-                    if type(x.trace) is Tape:
-                        return x.trace.unary(primitive, x)
+                    if type(x.tape) is Tape:
+                        return x.tape.unary(primitive, x)
                 elif len(inputs) == 2:
                     x1, x2 = lift(inputs[0]), lift(inputs[1])
                     return innermost(x1, x2).binary(primitive, ufunc, x1, x2)
@@ -107,10 +107,18 @@ def _ufunc_result(ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any, out: A
             kwargs["where"] = where
         handler = REGISTRY.by_function.get((ufunc, method))
         if handler is None:
-            return _general_method(ufunc, method)(ufunc, *inputs, **kwargs | ({"dtype": dtype} if dtype else {}))
-        return call(handler, *inputs, dtype=dtype, **kwargs) if dtype else call(handler, *inputs, **kwargs)
+            return _general_method(ufunc, method)(
+                ufunc, *inputs, **kwargs | ({"dtype": dtype} if dtype else {})
+            )
+        return (
+            call(handler, *inputs, dtype=dtype, **kwargs)
+            if dtype
+            else call(handler, *inputs, **kwargs)
+        )
     if dtype is not None:
-        inputs = tuple(x.astype(dtype) if hasattr(x, "astype") else np.dtype(dtype).type(x) for x in inputs)
+        inputs = tuple(
+            x.astype(dtype) if hasattr(x, "astype") else np.dtype(dtype).type(x) for x in inputs
+        )
     handler = REGISTRY.by_function.get(ufunc)
     if handler is None:
         raise _unsupported(f"{_module(ufunc)}.{ufunc.__name__}")
@@ -154,7 +162,7 @@ def _deliver(result: Any, out: tuple[Any, ...]) -> Any:
 
 def _deliver_plain(target: np.ndarray, value: Any) -> Any:
     """``plain op= traced`` binds the name anew; any other use of a plain `out` would lose it."""
-    if not isinstance(value, Array) or not value.trace.traces(value):
+    if not isinstance(value, Array) or not value.tape.traces(value):
         target[...] = concrete(value)
         return target
     from wengert.tape.seams import is_augmented_assignment  # noqa: PLC0415
@@ -172,7 +180,7 @@ def array_function(self: Array, function: Any, types: Any, args: Any, kwargs: An
     """NEP 18."""
     handler = REGISTRY.by_function.get(function)
     if handler is None:
-        if any(x.trace.is_traced for x in _arrays((args, kwargs))):
+        if any(x.tape.is_traced for x in _arrays((args, kwargs))):
             raise _unsupported(f"{_module(function)}.{function.__name__}")
         args, kwargs = _unwrapped(args), _unwrapped(kwargs)
         return constant(function(*args, **kwargs))  # of constants NumPy computes everything
@@ -183,7 +191,9 @@ def array_function(self: Array, function: Any, types: Any, args: Any, kwargs: An
     if "out" in kwargs:
         out = kwargs.pop("out")
         if out is not None:
-            return _deliver(call(handler, *args, **kwargs), out if isinstance(out, tuple) else (out,))
+            return _deliver(
+                call(handler, *args, **kwargs), out if isinstance(out, tuple) else (out,)
+            )
     return call(handler, *args, **kwargs)
 
 
@@ -266,17 +276,17 @@ def _binary(ufunc: np.ufunc, operate: Any) -> tuple[Any, Any]:
     def forward(self: Array, other: Any) -> Any:
         if type(self) is Array:
             if type(other) is Array:
-                trace = self.trace
-                if trace is other.trace or trace.level >= other.trace.level:
+                trace = self.tape
+                if trace is other.tape or trace.level >= other.tape.level:
                     return trace.binary(primitive, operate, self, other)
-                return other.trace.binary(primitive, operate, self, other)
+                return other.tape.binary(primitive, operate, self, other)
             if type(other) in _NUMBERS:
-                return self.trace.binary(primitive, operate, self, other)
+                return self.tape.binary(primitive, operate, self, other)
         return _slow(self, other)
 
     def reflected(self: Array, other: Any) -> Any:
         if type(self) is Array and type(other) in _NUMBERS:
-            return self.trace.binary(primitive, operate, other, self)
+            return self.tape.binary(primitive, operate, other, self)
         return _slow(other, self)
 
     def _slow(x1: Any, x2: Any) -> Any:
@@ -289,7 +299,11 @@ def _binary(ufunc: np.ufunc, operate: Any) -> tuple[Any, Any]:
 
 
 def _defers(x: Any) -> bool:
-    return isinstance(x, str | bytes | dict | set) or x is None or getattr(x, "__array_ufunc__", 0) is None
+    return (
+        isinstance(x, str | bytes | dict | set)
+        or x is None
+        or getattr(x, "__array_ufunc__", 0) is None
+    )
 
 
 def _in_place(operate: Any) -> Any:
@@ -350,7 +364,18 @@ def _method(function: Any) -> Any:
 
 
 _NUMBERS = frozenset(
-    {float, int, bool, complex, np.float64, np.float32, np.float16, np.longdouble, np.int64, np.int32}
+    {
+        float,
+        int,
+        bool,
+        complex,
+        np.float64,
+        np.float32,
+        np.float16,
+        np.longdouble,
+        np.int64,
+        np.int32,
+    }
     | {np.bool_, np.complex64, np.complex128, np.intp}
 )
 

@@ -77,18 +77,18 @@ class Tangents(Trace):
         if not isinstance(x, Array):
             return x, None
         x = x.current()
-        if x.trace is self:
+        if x.tape is self:
             return x.value, x.index
-        return (x.value if x.trace is CONSTANTS else Array(x.value, x.trace, x.index)), None
+        return (x.value if x.tape is CONSTANTS else Array(x.value, x.tape, x.index)), None
 
     def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
         v, tangent = self.split(value)
-        if root.trace is self:
+        if root.tape is self:
             own = root.index
         else:
             own = None
-            if root.trace is not CONSTANTS:
-                root.value = Array(root.value, root.trace, root.index)
+            if root.tape is not CONSTANTS:
+                root.value = Array(root.value, root.tape, root.index)
         if self.masked:
             before = (root.value, v)
             own = push_masked(WRITE, [own, tangent], before, before[0], {"path": path, "add": add})
@@ -101,7 +101,7 @@ class Tangents(Trace):
             if tangent is not None or not add:
                 put(holder, path, zeros_like(v) if tangent is None else tangent, add=add)
             root.index = holder.value
-        root.trace = self
+        root.tape = self
 
 
 def _as_array(tangent: Any) -> Any:

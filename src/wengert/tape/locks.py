@@ -34,7 +34,9 @@ def release(mine: list[Any]) -> None:
     if not mine:
         return
     with _guard:
-        for array in reversed(mine):  # bases before their views: a view of a locked base stays locked
+        for array in reversed(
+            mine
+        ):  # bases before their views: a view of a locked base stays locked
             entry = _held[id(array)]
             entry[1] -= 1
             if entry[1] == 0:

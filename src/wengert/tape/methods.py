@@ -48,6 +48,7 @@ _FUNCTIONS = [
     "sum",
     "swapaxes",
     "take",
+    "trace",
     "var",
 ]
 
@@ -148,7 +149,7 @@ def _set_shape(self: Any, shape: Any) -> None:
 def _copy(self: Any, order: Any = "C") -> Array:
     """A copy. Nothing is recorded, and no memory copied until one of the two is written."""
     x = self.current()
-    return Array(x.value, x.trace, x.index)
+    return Array(x.value, x.tape, x.index)
 
 
 def _astype(
@@ -178,7 +179,7 @@ def _item(self: Any, *args: Any) -> Any:
     if not isinstance(position, tuple):
         position = np.unravel_index(position, self.shape) if self.shape else ()
     found = self[tuple([int(k) for k in position])]
-    return found if isinstance(found, Array) and found.trace.is_traced else concrete(found).item()
+    return found if isinstance(found, Array) and found.tape.is_traced else concrete(found).item()
 
 
 def _tolist(self: Any) -> Any:
@@ -305,7 +306,7 @@ def _set_flat(self: Any, value: Any) -> None:
 
 def _memory_method(name: str) -> Any:
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.trace.is_traced:
+        if self.tape.is_traced:
             raise _no_memory(self, f"x.{name}()")
         return getattr(np.asarray(concrete(self)), name)(*args, **kwargs)
 
@@ -316,7 +317,7 @@ def _memory_method(name: str) -> Any:
 
 def _memory_attribute(name: str) -> property:
     def get(self: Any) -> Any:
-        if self.trace.is_traced:
+        if self.tape.is_traced:
             raise _no_memory(self, f"x.{name}")
         return getattr(np.asarray(concrete(self)), name)
 

@@ -38,7 +38,7 @@ def memory(x: Array) -> Any:
     root, path = root_of(x)
     value: Any = root
     while isinstance(value, Array):
-        if value.trace.hidden:
+        if value.tape.hidden:
             shape = root.shape
             value = np.empty(shape, root.dtype) if shape else None  # a scalar, in one example
             break
@@ -50,11 +50,11 @@ def look_up(root: Array, path: Path) -> Any:
     """The part of an Array at the end of a path: a plain handle, or a number of a constant."""
     part: Any = root
     start, end = 0, len(path)
-    if end == 1 and path[0][0] not in _STEPS and root.trace is not CONSTANTS:
-        part = root.trace.read(root, path)
+    if end == 1 and path[0][0] not in _STEPS and root.tape is not CONSTANTS:
+        part = root.tape.read(root, path)
         _settle(part, root)
         return part
-    if root.trace is CONSTANTS:
+    if root.tape is CONSTANTS:
         part = follow(root.value, path)
         part = Array(part, CONSTANTS) if type(part) is np.ndarray else part
     else:
@@ -63,13 +63,13 @@ def look_up(root: Array, path: Path) -> Any:
             kind, argument = path[start]
             if kind in _STEPS and (is_whole or kind not in _WHOLE):
                 primitive, name = _STEPS[kind]
-                part = part.trace.record(primitive, (part,), {name: argument} if name else {})
+                part = part.tape.record(primitive, (part,), {name: argument} if name else {})
                 start += 1
                 continue
             stop = start + 1
             while stop < end and (path[stop][0] not in _STEPS or path[stop][0] in _WHOLE):
                 stop += 1
-            part = part.trace.read(part, path[start:stop])
+            part = part.tape.read(part, path[start:stop])
             start = stop
     if isinstance(part, Array) and part is not root:
         _settle(part, root)

@@ -141,7 +141,10 @@ def called_names(code: CodeType, instruction: int) -> tuple[str, ...]:
         if found.offset >= instruction or not found.opname.startswith("LOAD_"):
             continue
         start_line, end_line, start, end = positions[found.offset // 2]
-        is_part = (start_line, start) == (line, column) and (end_line, end) != (last_line, last_column)
+        is_part = (start_line, start) == (line, column) and (end_line, end) != (
+            last_line,
+            last_column,
+        )
         if is_part and isinstance(found.argval, str):
             loaded[end_line, end] = found.argval
     return tuple(loaded[reach] for reach in sorted(loaded))
@@ -198,7 +201,9 @@ class intercept:  # noqa: N801 (called as a function; also a context manager)
 # ----------------------------------------------------------------------------- plain op= traced
 
 _BINARY_OP = dis.opmap["BINARY_OP"]
-_FIRST_IN_PLACE = 13  # operands of BINARY_OP from here on are `+=` and its like (CPython 3.11 to 3.13)
+_FIRST_IN_PLACE = (
+    13  # operands of BINARY_OP from here on are `+=` and its like (CPython 3.11 to 3.13)
+)
 
 
 class _Holders:
@@ -212,7 +217,9 @@ class _Holders:
             cls.count = -1  # while it is measured: is_augmented_assignment then only counts
             namespace: dict[str, Any] = {}
             code = "def probe(make, traced):\n    plain = make(1)\n    plain += traced\n"
-            exec(compile(code, "<wengert-probe>", "exec"), namespace)  # its own code: user code to us
+            exec(
+                compile(code, "<wengert-probe>", "exec"), namespace
+            )  # its own code: user code to us
             from wengert.tape.tape import Tape  # noqa: PLC0415 (records by way of this file)
 
             namespace["probe"](np.ndarray, Tape(1).input(1.0))

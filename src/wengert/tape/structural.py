@@ -113,7 +113,7 @@ def _still(x: Any) -> Any:
         return x
     x = x.current()
     value = _still(x.value)
-    return Array(value, x.trace) if x.trace.hidden else value
+    return Array(value, x.tape) if x.tape.hidden else value
 
 
 def has_nan(value: Any) -> bool:

@@ -104,7 +104,7 @@ def _pull_read(adjoints: list[Any], adjoint: Any, parent: int, like: Any, path: 
 def _own(held: Any) -> Any:
     if isinstance(held, Array):
         held = held.current()
-        return Array(held.value, held.trace, held.index)
+        return Array(held.value, held.tape, held.index)
     return np.array(held)
 
 
@@ -113,7 +113,11 @@ def _pull_write(adjoints: list[Any], adjoint: Any, entry: Any, keep: bool) -> No
     primitive, (root, value), saved, likes, parameters = entry
     if value >= 0:
         path = parameters["path"]
-        if type(adjoint) is np.ndarray and likes[1] == ((), adjoint.dtype) and _is_element(path, adjoint):
+        if (
+            type(adjoint) is np.ndarray
+            and likes[1] == ((), adjoint.dtype)
+            and _is_element(path, adjoint)
+        ):
             part = adjoint[path[0][1]]  # one element: what loops write most
         else:
             part = primitive.pull(adjoint, (-1, value), saved, likes, parameters)[1]

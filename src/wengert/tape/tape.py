@@ -32,9 +32,7 @@ NOTHING: dict[str, Any] = {}  # the parameters of an entry that has none
 _UNSAVED = (None, None, None)
 _FLOAT64 = np.dtype(np.float64)
 _SCALARS = frozenset({float, np.float64})
-_PLAIN = frozenset(
-    {float, int, bool, complex, np.float64, np.float32, np.int64, np.complex128}
-)
+_PLAIN = frozenset({float, int, bool, complex, np.float64, np.float32, np.int64, np.complex128})
 
 
 class Ended(list[Any]):
@@ -120,7 +118,9 @@ class Tape(Trace):
         for value, parent in zip(saved, parents, strict=False):
             if parent < 0 and type(value) is np.ndarray:
                 locks.hold(value, self.held)
-        likes = None if type(out) is tuple or hasattr(out, "_fields") else _likes(values, parents, out)
+        likes = (
+            None if type(out) is tuple or hasattr(out, "_fields") else _likes(values, parents, out)
+        )
         if primitive.needs_likes or primitive.outputs > 1:
             likes = tuple([like_of(value) for value in values])
         self.entries.append((primitive, parents, saved, likes, parameters))
@@ -160,7 +160,13 @@ class Tape(Trace):
                 likes = _likes((v1, v2), (i1, i2), out)
             saved: tuple[Any, ...] = (v1, v2, out)
         else:
-            k1, k2, k3 = primitive.both if i1 >= 0 <= i2 else primitive.first if i1 >= 0 else primitive.second
+            k1, k2, k3 = (
+                primitive.both
+                if i1 >= 0 <= i2
+                else primitive.first
+                if i1 >= 0
+                else primitive.second
+            )
             saved = (v1 if k1 else None, v2 if k2 else None, out if k3 else None)
             likes = _likes((v1, v2), (i1, i2), out)
             if i1 < 0 and k1 and type(v1) is np.ndarray:
@@ -179,7 +185,7 @@ class Tape(Trace):
             if not isinstance(x, Array):
                 return x, -1
             x = x.current()
-        trace = x.trace
+        trace = x.tape
         if trace is self:
             return x.value, x.index
         return (x.value if trace is CONSTANTS else Array(x.value, trace, x.index)), -1
@@ -228,7 +234,7 @@ class Tape(Trace):
 
     def put_element(self, x: Array, key: Any, value: Any) -> bool:
         """``x[key] = value``, one element; False if it must go the long way."""
-        if type(value) is Array and value.trace is self:
+        if type(value) is Array and value.tape is self:
             v, index = value.value, value.index
         else:
             v, index = value, -1
@@ -262,18 +268,22 @@ class Tape(Trace):
     # --------------------------------------------------------------------------------- writing
 
     def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
-        if root.trace is self:
+        if root.tape is self:
             parent = root.index
         else:
             parent = -1
-            if root.trace is not CONSTANTS:  # of an outer level: that handle's value stays as it is
-                root.value = Array(root.value, root.trace, root.index)
+            if root.tape is not CONSTANTS:  # of an outer level: that handle's value stays as it is
+                root.value = Array(root.value, root.tape, root.index)
         if isinstance(value, Array):
             value = value.current()
-            if value.trace is self:
+            if value.tape is self:
                 v, index = value.value, value.index
             else:
-                v = value.value if value.trace is CONSTANTS else Array(value.value, value.trace, value.index)
+                v = (
+                    value.value
+                    if value.tape is CONSTANTS
+                    else Array(value.value, value.tape, value.index)
+                )
                 index = -1
         else:
             v, index = value, -1
@@ -283,9 +293,11 @@ class Tape(Trace):
             before = Array(root.value, self if parent >= 0 else CONSTANTS, parent)
             root.value = np.array(root.value) if type(root.value) is np.ndarray else root.value
         put(root, path, v, add=add)
-        root.trace = self
+        root.tape = self
         parameters = {"path": path, "add": add}
-        self.entries.append((WRITE, (parent, index), (None, None, None), (like, like_of(v)), parameters))
+        self.entries.append(
+            (WRITE, (parent, index), (None, None, None), (like, like_of(v)), parameters)
+        )
         if self.columns is not None:
             self.columns.add(root.value, (before, value), parameters)
         root.index = len(self.entries) - 1

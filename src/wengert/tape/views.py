@@ -55,7 +55,7 @@ class View(Array):
 
     def current(self) -> Array:
         root = self.root
-        stamp = (root.trace, root.writes)
+        stamp = (root.tape, root.writes)
         if self.cached is None or self.seen != stamp:
             self.cached, self.seen = look_up(root, self.path), stamp
         return self.cached
@@ -69,8 +69,8 @@ class View(Array):
         return self.current().value
 
     @property
-    def trace(self) -> Trace:  # type: ignore[override]
-        return self.current().trace
+    def tape(self) -> Trace:  # type: ignore[override]
+        return self.current().tape
 
     @property
     def index(self) -> Any:
@@ -108,7 +108,7 @@ def view(x: Array, step: tuple[str, Any]) -> Array | None:
     root, path = root_of(x)
     path, outer = extended(x, path, step, whole.shape)
     made = View(root, path, part, outer)
-    if not root.trace.is_lazy:
+    if not root.tape.is_lazy:
         made.current()
     return made
 
@@ -156,7 +156,7 @@ def getitem(x: Array, key: Any) -> Any:
     if type(x) is Array:
         value = x.value
         if type(value) is np.ndarray and _is_element(key, value.ndim):
-            element = x.trace.element
+            element = x.tape.element
             if element is not None:
                 return element(x, value, key)
     found = plain_key(key, x.ndim)
@@ -183,7 +183,7 @@ def _is_element(key: Any, ndim: int) -> bool:
 def setitem(x: Array, key: Any, value: Any) -> None:
     """``x[key] = value``."""
     if type(x) is Array:
-        put_element = x.trace.put_element
+        put_element = x.tape.put_element
         if put_element is not None and _is_element(key, x.ndim) and put_element(x, key, value):
             return
     found = plain_key(key, x.ndim)

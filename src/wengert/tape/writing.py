@@ -29,15 +29,15 @@ def write(root: Array, path: Path, value: Any, *, add: bool = False) -> None:
         root, path = root.root, (*root.path, *path)
     if path and any(step[0] not in _PLAIN_STEPS for step in path):
         path, value = _through_parts(root, path, value, add)
-    trace = root.trace
+    trace = root.tape
     if isinstance(value, Array):
         value = value.current()
-        if value.trace.level > trace.level:
-            trace = value.trace
+        if value.tape.level > trace.level:
+            trace = value.tape
     elif isinstance(value, list | tuple) or (type(value) is np.ndarray and value.dtype == object):
         value = stack(value)
-        if isinstance(value, Array) and value.trace.level > trace.level:
-            trace = value.trace
+        if isinstance(value, Array) and value.tape.level > trace.level:
+            trace = value.tape
     if trace is CONSTANTS:
         value = value.value if isinstance(value, Array) else value
         put(root, path, value, add=add)
@@ -97,7 +97,7 @@ def is_exclusive(handle: Array) -> bool:
 
 def _copied(value: Any) -> Any:
     if isinstance(value, Array):
-        return Array(value.value, value.trace, value.index)
+        return Array(value.value, value.tape, value.index)
     return np.array(value)
 
 
@@ -125,7 +125,7 @@ def assign_whole(x: Array, result: Any) -> Array:
         return x
     if type(x) is not Array:
         x.forget()
-    root.trace.move(root, result.current())
+    root.tape.move(root, result.current())
     count_write(root)
     return x
 

@@ -35,7 +35,12 @@ class Call:
     )  # fmt: skip
 
     def __init__(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Any, argnames: Any
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        argnums: Any,
+        argnames: Any,
     ):
         self.function, self.args, self.kwargs = function, args, kwargs
         self.is_single = isinstance(argnums, int) and argnames is None
@@ -57,10 +62,23 @@ class Call:
         self.is_flat = self.structures.count(tree.SINGLE) == len(self.structures)
 
     def _names(self, argnums: Any, argnames: Any) -> tuple[int | str, ...]:
-        positions = () if argnums is None else (argnums,) if isinstance(argnums, int) else tuple(argnums)
-        if argnames is None and positions and min(positions) >= 0 and max(positions) < len(self.args):
+        positions = (
+            () if argnums is None else (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        )
+        if (
+            argnames is None
+            and positions
+            and min(positions) >= 0
+            and max(positions) < len(self.args)
+        ):
             return positions
-        names = () if argnames is None else (argnames,) if isinstance(argnames, str) else tuple(argnames)
+        names = (
+            ()
+            if argnames is None
+            else (argnames,)
+            if isinstance(argnames, str)
+            else tuple(argnames)
+        )
         count = len(self.args)
         fixed = []
         for position in positions:
@@ -135,7 +153,7 @@ def check_sources(call: Call, *, is_complex_allowed: bool = True) -> list[Any]:
             continue
         if isinstance(leaf, Array):
             leaf = leaf.current()
-            leaf = Array(leaf.value, leaf.trace, leaf.index)
+            leaf = Array(leaf.value, leaf.tape, leaf.index)
         elif not isinstance(leaf, np.ndarray | np.generic):
             leaf = _array_like(leaf, call, position)
         elif leaf.dtype == object:
@@ -182,9 +200,13 @@ def target_leaf(leaf: Any, transform: str) -> Any:
     dtype = getattr(leaf, "dtype", None)
     if dtype is not None and dtype.kind in "fc":
         return leaf
-    if isinstance(leaf, int | np.integer | bool | np.bool_) or (dtype is not None and dtype.kind in "iub"):
+    if isinstance(leaf, int | np.integer | bool | np.bool_) or (
+        dtype is not None and dtype.kind in "iub"
+    ):
         found = f"{dtype or type(leaf).__name__}"
-        remedy = "Integers and booleans carry no derivative; return a float that depends on the sources."
+        remedy = (
+            "Integers and booleans carry no derivative; return a float that depends on the sources."
+        )
     else:
         found = type(leaf).__name__
         remedy = "Return a number, an array, or a tree (tuple, list, dict, dataclass) of them."

@@ -32,7 +32,9 @@ def stop_gradient(x: Any) -> Any:
     >>> wg.grad(lambda x: x * wg.stop_gradient(x))(3.0)
     np.float64(3.0)
     """
-    return tree.map(lambda leaf: detached(leaf) if isinstance(leaf, Array | np.ndarray) else leaf, x)
+    return tree.map(
+        lambda leaf: detached(leaf) if isinstance(leaf, Array | np.ndarray) else leaf, x
+    )
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:

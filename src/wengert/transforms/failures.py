@@ -57,7 +57,11 @@ def _where(trace: TracebackType | None) -> tuple[Line | None, str]:
             called = ""
         else:
             module = frame.f_globals.get("__name__", "")
-            if not called and not module.startswith(("wengert", "numpy")) and _is_given_arrays(frame):
+            if (
+                not called
+                and not module.startswith(("wengert", "numpy"))
+                and _is_given_arrays(frame)
+            ):
                 called = f"{module}.{frame.f_code.co_name}"
         trace = trace.tb_next
     return line, called
@@ -71,7 +75,7 @@ def _is_given_arrays(frame: Any) -> bool:
 
 def _is_traced(value: Any) -> bool:
     if isinstance(value, Array):
-        return value.trace.is_traced
+        return value.tape.is_traced
     if isinstance(value, list | tuple):
         return any(_is_traced(part) for part in value)
     return getattr(value, "dtype", None) == object and any(_is_traced(cell) for cell in value.flat)

@@ -68,7 +68,9 @@ def jvp(
     return (out, tangent, aux) if has_aux else (out, tangent)
 
 
-def push(call: Call, values: list[Any], tangents: list[Any], has_aux: bool = False) -> tuple[Any, Any, Any]:
+def push(
+    call: Call, values: list[Any], tangents: list[Any], has_aux: bool = False
+) -> tuple[Any, Any, Any]:
     """Value, tangent and auxiliary result of a call; a second run with masks if there is a NaN."""
     count_sweep()
     with np.errstate(all="ignore"):
@@ -110,15 +112,15 @@ def _pushed(
 
 
 def _snapshot(x: Any) -> Any:
-    return Array(x.value, x.trace, x.index) if isinstance(x, Array) else x
+    return Array(x.value, x.tape, x.index) if isinstance(x, Array) else x
 
 
 def _split(x: Any, trace: Tangents, given: Any) -> tuple[Any, Any]:
-    if isinstance(x, Array) and x.trace is trace:
+    if isinstance(x, Array) and x.tape is trace:
         x = x.current()
         tangent = x.index.clean if isinstance(x.index, Masked) else x.index
         return own_result(x.value, given), own_result(tangent, given)
-    if isinstance(x, Array) and not x.trace.is_traced:
+    if isinstance(x, Array) and not x.tape.is_traced:
         x = x.value
     like = like_of(x)
     zero = zeros_like(x) if like.shape else like.dtype.type(0) if like.dtype.kind in "fc" else 0.0
@@ -135,7 +137,9 @@ def checked_tangents(tangents: Any, call: Call, values: list[Any]) -> list[Any]:
                 f"jvp was given {len(call.structures)} primals but {len(tangents)} tangents.",
                 "Pass one tangent for each primal: jvp(f, (x, y), (dx, dy)).",
             )
-        found += same_structure(tangents[position], structure, f"tangent {position}", f"primal {position}")
+        found += same_structure(
+            tangents[position], structure, f"tangent {position}", f"primal {position}"
+        )
     return [
         checked_seed(t, like_of(x), f"the tangent of {call.describe(k)}")
         for k, (t, x) in enumerate(zip(found, values, strict=True))

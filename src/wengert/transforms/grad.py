@@ -202,5 +202,3 @@ def scalar_target(recording: Recording, holomorphic: bool) -> Any:
             "holomorphic.",
         )
     return values[0]
-
-

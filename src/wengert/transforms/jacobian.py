@@ -113,13 +113,16 @@ def reverse_rows(recording: Recording, likes: list[Like]) -> Any:
 
         rows = _over_units(pull, like, sum(source.size * source.dtype.itemsize for source in likes))
         shaped = [
-            np.reshape(row, (*like.shape, *source.shape)) for row, source in zip(rows, likes, strict=True)
+            np.reshape(row, (*like.shape, *source.shape))
+            for row, source in zip(rows, likes, strict=True)
         ]
         blocks.append(call.packed(shaped))
     return tree.unflatten(recording.structure, blocks)
 
 
-def _forward_columns(call: Call, sources: list[Any], likes: list[Like], has_aux: bool) -> tuple[Any, Any]:
+def _forward_columns(
+    call: Call, sources: list[Any], likes: list[Like], has_aux: bool
+) -> tuple[Any, Any]:
     """The Jacobian of a call, one run for a batch of columns."""
     found: dict[str, Any] = {}
     per_source: list[list[Any]] = []
@@ -140,7 +143,9 @@ def _forward_columns(call: Call, sources: list[Any], likes: list[Like], has_aux:
                 for column, out in zip(columns, found["likes"], strict=True)
             ]
         )
-    blocks = [call.packed([columns[k] for columns in per_source]) for k in range(len(found["likes"]))]
+    blocks = [
+        call.packed([columns[k] for columns in per_source]) for k in range(len(found["likes"]))
+    ]
     return tree.unflatten(found["structure"], blocks), found["aux"]
 
 
@@ -155,7 +160,9 @@ def _over_units(f: Callable[[Any], list[Any]], like: Like, bytes_per_unit: int) 
     chunk = max(1, _CHUNK_BYTES // max(1, bytes_per_unit))
     mapped = vmap(f)
     parts = [mapped(units[start : start + chunk]) for start in range(0, like.size, chunk)]
-    return parts[0] if len(parts) == 1 else [np.concatenate(part) for part in zip(*parts, strict=True)]
+    return (
+        parts[0] if len(parts) == 1 else [np.concatenate(part) for part in zip(*parts, strict=True)]
+    )
 
 
 def _or_zeros(adjoint: Any, like: Like) -> Any:
@@ -230,5 +237,3 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
     array([6., 0.])
     """
     return jvp(grad(f), (x,), (v,))[1]
-
-

@@ -112,7 +112,9 @@ class _UserPrimitive(General):
             forward = _each(jvp, count, f)
         else:
             forward = _transposes(backward, operands, "adjoint")
-        super().__init__(f, backward, forward, name=name or f.__name__, operands=operands, batch=batch)
+        super().__init__(
+            f, backward, forward, name=name or f.__name__, operands=operands, batch=batch
+        )
         self.needs_likes = True  # what a user's rule returns is always checked
 
     def pull(
@@ -187,7 +189,10 @@ def _transpose(rule: Any, position: int, operands: tuple[str, ...], of: str) -> 
 
     transposed.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
-            *(inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in ("given", *takes)),
+            *(
+                inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+                for n in ("given", *takes)
+            ),
             inspect.Parameter("static", inspect.Parameter.VAR_KEYWORD),
         ]
     )
@@ -215,7 +220,7 @@ class _Recomputed(Primitive):
     def _run(self, *values: Any) -> Any:
         out = self.f(*values)
         parts = out if isinstance(out, tuple) else (out,)
-        if any(isinstance(part, Array) and part.trace.is_traced for part in parts):
+        if any(isinstance(part, Array) and part.tape.is_traced for part in parts):
             raise TargetTypeError(
                 f"{self.name} uses a traced value that is not among its arguments.",
                 "Pass every array that the checkpointed function differentiates by as an argument.",
@@ -237,7 +242,9 @@ class _Recomputed(Primitive):
                 full[position] = source
             return self.f(*full)
 
-        return Call(of_active, tuple(values[k] for k in active), {}, tuple(range(len(active))), None)
+        return Call(
+            of_active, tuple(values[k] for k in active), {}, tuple(range(len(active))), None
+        )
 
     def pull(
         self, adjoint: Any, parents: Any, saved: Any, likes: Any, parameters: dict[str, Any]
@@ -246,7 +253,9 @@ class _Recomputed(Primitive):
         recording = record(self._call(saved[:-1], active), self.name)
         seeds = adjoint if self.outputs > 1 else (adjoint,)
         contributions: list[Any] = [None] * len(parents)
-        for position, part, like in zip(active, recording.pull(seeds), recording.likes, strict=True):
+        for position, part, like in zip(
+            active, recording.pull(seeds), recording.likes, strict=True
+        ):
             contributions[position] = None if part is None else fit(part, like, self)
         return contributions
 

@@ -18,7 +18,14 @@ from wengert.primitives.family import Like, fit, like_of
 from wengert.tape.array import Array
 from wengert.tape.levels import depth
 from wengert.tape.seams import tracing
-from wengert.tape.structural import backward_masked, careful, count_sweep, has_nan, is_careful, sweeps
+from wengert.tape.structural import (
+    backward_masked,
+    careful,
+    count_sweep,
+    has_nan,
+    is_careful,
+    sweeps,
+)
 from wengert.tape.sweep import backward
 from wengert.tape.tape import Tape
 from wengert.transforms.arguments import Call, check_sources, name_of, split_aux, target_leaf
@@ -63,7 +70,9 @@ class Recording:
                     with careful():
                         again = record(self.call, self.how[0], has_aux=self.how[1])
                         adjoints = again._swept(seeds, masked=True)
-        return [_as_input(adjoint, like) for adjoint, like in zip(adjoints, self.likes, strict=True)]
+        return [
+            _as_input(adjoint, like) for adjoint, like in zip(adjoints, self.likes, strict=True)
+        ]
 
     def _swept(self, seeds: Sequence[Any], masked: bool) -> list[Any]:
         """Adjoints of the inputs as a sweep leaves them."""
@@ -116,13 +125,11 @@ def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = Fa
             leaves, recording.structure = tree.flatten(result)
             leaves = [target_leaf(leaf, transform) for leaf in leaves]
             recording.outputs = [
-                x.index if isinstance(x, Array) and x.trace is tape else -1 for x in leaves
+                x.index if isinstance(x, Array) and x.tape is tape else -1 for x in leaves
             ]
             recording.values = [_of_outer_level(x, tape, sources) for x in leaves]
             if has_aux:
-                recording.aux = tree.map(
-                    lambda x: _of_outer_level(x, tape, sources), recording.aux
-                )
+                recording.aux = tree.map(lambda x: _of_outer_level(x, tape, sources), recording.aux)
         except Exception as error:
             better = explained(error, tape.held)
             if better is error:
@@ -166,7 +173,7 @@ def _of_outer_level(x: Any, tape: Tape, sources: Sequence[Any]) -> Any:
     if not isinstance(x, Array):
         return x
     x = x.current()
-    if x.trace is tape or not x.trace.is_traced:
+    if x.tape is tape or not x.tape.is_traced:
         return own_result(x.value, sources)
     return x
 
@@ -180,7 +187,9 @@ def own_result(value: Any, sources: Sequence[Any]) -> Any:
     return value
 
 
-def report_disconnected(recording: Recording, found: Sequence[Any], transform: str, strict: bool) -> None:
+def report_disconnected(
+    recording: Recording, found: Sequence[Any], transform: str, strict: bool
+) -> None:
     """Say which sources the result does not depend on: an error if strict, else one warning."""
     lacking = [k for k, adjoint in enumerate(found) if adjoint is None]
     if not lacking or (not strict and depth() > 0):

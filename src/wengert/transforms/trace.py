@@ -74,7 +74,7 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:
     names = _input_names(f, args, kwargs)
     columns = Columns()
     with tracing() as level:
-        tape = columns.trace = Tape(level, columns)
+        tape = columns.tape = Tape(level, columns)
         try:
             for k in chosen:
                 leaves[k] = tape.input(_own(leaves[k]))
@@ -342,7 +342,7 @@ def _own(leaf: Any) -> Any:
     """An input that its owner cannot change under the tape."""
     if isinstance(leaf, Array):
         leaf = leaf.current()
-        return Array(leaf.value, leaf.trace, leaf.index)
+        return Array(leaf.value, leaf.tape, leaf.index)
     return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
 
@@ -350,9 +350,9 @@ def _output(result: Any, tape: Tape) -> Any:
     """The index of a result on the tape, or a Constant."""
     if isinstance(result, Array):
         result = result.current()
-        if result.trace is tape:
+        if result.tape is tape:
             return result.index
-        return Constant(result if result.trace.is_traced else result.value)
+        return Constant(result if result.tape.is_traced else result.value)
     return Constant(result)
 
 

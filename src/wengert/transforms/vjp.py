@@ -108,7 +108,9 @@ def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> An
     def jvp_fn(*tangents: Any) -> Any:
         found: list[Any] = []
         for position, structure in enumerate(call.structures):
-            found += same_structure(tangents[position], structure, f"tangent {position}", "its primal")
+            found += same_structure(
+                tangents[position], structure, f"tangent {position}", "its primal"
+            )
         seeds = [
             checked_seed(t, like, f"the tangent of {call.describe(k)}")
             for k, (t, like) in enumerate(zip(found, recording.likes, strict=True))
@@ -129,7 +131,9 @@ def transposed_pull(recording: Recording) -> Callable[[list[Any]], list[Any]]:
         connected[:] = [adjoint is not None for adjoint in adjoints]
         return tuple(adjoint for adjoint in adjoints if adjoint is not None)
 
-    backward = record(Call(pulled, zeros, {}, tuple(range(len(zeros))), None), "linearize", keep=True)
+    backward = record(
+        Call(pulled, zeros, {}, tuple(range(len(zeros))), None), "linearize", keep=True
+    )
 
     def push(tangents: list[Any]) -> list[Any]:
         live = [t for t, is_live in zip(tangents, connected, strict=True) if is_live]

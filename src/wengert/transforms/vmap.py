@@ -55,7 +55,9 @@ def vmap(
     def mapped(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = tree.flatten((args, kwargs))
         axes = _input_axes(in_axes, args, kwargs)
-        leaves = [_as_array(x) if axis is not None else x for x, axis in zip(leaves, axes, strict=True)]
+        leaves = [
+            _as_array(x) if axis is not None else x for x, axis in zip(leaves, axes, strict=True)
+        ]
         size = _batch_size(leaves, axes, axis_size, f)
         with tracing() as level:
             trace = Batch(level, size)
@@ -66,9 +68,12 @@ def vmap(
                 ]
                 new_args, new_kwargs = tree.unflatten(structure, inputs)
                 result, out_structure = tree.flatten(f(*new_args, **new_kwargs))
-                positions = _broadcast_axes(out_axes, tree.unflatten(out_structure, result), "out_axes")
+                positions = _broadcast_axes(
+                    out_axes, tree.unflatten(out_structure, result), "out_axes"
+                )
                 outs = [
-                    _output(stack(x), trace, axis) for x, axis in zip(result, positions, strict=True)
+                    _output(stack(x), trace, axis)
+                    for x, axis in zip(result, positions, strict=True)
                 ]
             finally:
                 trace.has_ended = True
@@ -93,7 +98,9 @@ def _input_axes(in_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         )
     axes: list[int | None] = []
     for k, arg in enumerate(args):
-        axes += _broadcast_axes(in_axes[k] if isinstance(in_axes, tuple) else in_axes, arg, "in_axes")
+        axes += _broadcast_axes(
+            in_axes[k] if isinstance(in_axes, tuple) else in_axes, arg, "in_axes"
+        )
     return axes + [0] * len(tree.leaves(kwargs))
 
 
@@ -106,8 +113,14 @@ def _broadcast_axes(axes: Any, value: Any, what: str) -> list[int | None]:
         for key in tree.unflatten(*reversed(tree.flatten({k: k for k in value}))):
             found += _broadcast_axes(axes[key], value[key], what)
         return found
-    if isinstance(axes, list | tuple) and isinstance(value, list | tuple) and len(axes) == len(value):
-        return [axis for a, v in zip(axes, value, strict=True) for axis in _broadcast_axes(a, v, what)]
+    if (
+        isinstance(axes, list | tuple)
+        and isinstance(value, list | tuple)
+        and len(axes) == len(value)
+    ):
+        return [
+            axis for a, v in zip(axes, value, strict=True) for axis in _broadcast_axes(a, v, what)
+        ]
     raise BatchError(
         f"{what}={axes!r} does not fit the tree {tree.flatten(value)[1]}.",
         f"Give one number, or a tree of numbers and None that is a prefix of it, as {what}.",
@@ -144,7 +157,7 @@ def _batch_size(leaves: list[Any], axes: list[int | None], given: int | None, f:
 
 def _output(x: Any, trace: Batch, axis: int | None) -> Any:
     x = x.current() if isinstance(x, Array) else x
-    if isinstance(x, Array) and x.trace is trace:
+    if isinstance(x, Array) and x.tape is trace:
         if axis is None:
             raise BatchError(
                 f"out_axes is None for a result of shape {x.shape} that differs along the mapped axis.",
@@ -152,9 +165,11 @@ def _output(x: Any, trace: Batch, axis: int | None) -> Any:
             )
         value = x.value if axis == 0 else np.moveaxis(x.value, 0, axis)
         return value.copy() if type(value) is np.ndarray and value.base is not None else value
-    if isinstance(x, Array) and not x.trace.is_traced:
+    if isinstance(x, Array) and not x.tape.is_traced:
         x = x.value
-    if axis is None or not (isinstance(x, Array) or hasattr(x, "dtype") or isinstance(x, int | float | complex)):
+    if axis is None or not (
+        isinstance(x, Array) or hasattr(x, "dtype") or isinstance(x, int | float | complex)
+    ):
         return x
     full = np.broadcast_to(x, (trace.size, *np.shape(x)))
     moved = full if axis == 0 else np.moveaxis(full, 0, axis)
