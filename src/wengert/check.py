@@ -1,7 +1,7 @@
 """`check_grads`: derivatives against finite differences.
 
-The function and its point are reduced to a real function of real vectors along random directions, so that
-one comparison per mode and order suffices; if it fails, single elements are compared to say where.
+The function and its point are reduced to a real function of real vectors along random directions,
+so that one comparison per mode and order suffices; if it fails, single elements are compared.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def check_grads(
     rtol, atol : float, optional
         Tolerances; by default chosen by the dtype of the arguments (1e-6 for float64).
     eps : float, optional
-        Step of the central differences, which are extrapolated once (L. F. Richardson, 1911); by default
-        the fifth root of the machine epsilon.
+        Step of the central differences, which are extrapolated once (L. F. Richardson, 1911); by
+        default the fifth root of the machine epsilon.
     seed : int
         Of the random directions and weights along which derivatives are compared.
 
@@ -65,7 +65,7 @@ def check_grads(
     >>> wg.check_grads(lambda x: x * wg.stop_gradient(x), (1.0,))
     Traceback (most recent call last):
         ...
-    wengert.errors.GradientCheckError: <lambda>: the derivative of order 1 in mode 'fwd' disagrees ...
+    wengert.errors.GradientCheckError: <lambda>: the derivative of order 1 in mode 'fwd' ...
     """
     unknown = [mode for mode in modes if mode not in ("fwd", "rev")]
     if unknown:
@@ -245,6 +245,7 @@ def _disagreement(
                 worst = (abs(a - b), f"{where}, index {index}", a, b)
     return GradientCheckError(
         f"{name_of(f)}: the derivative of order {order} in mode {mode!r} disagrees with finite "
-        f"differences: {float(found):.10g} against {float(expected):.10g} along a random direction.",
+        f"differences: {float(found):.10g} against {float(expected):.10g} along a random "
+        "direction.",
         f"The element furthest off is {worst[1]}: {worst[2]:.10g} against {worst[3]:.10g}.",
     )

@@ -81,13 +81,13 @@ def nan_origin(f: Callable[..., Any], *args: Any, infinities: bool = True) -> Or
     Returns
     -------
     Origin or None
-        None if all values and all adjoints (of the sum of the results) are finite. Printing it tells the
-        entry, its operands and the user's line.
+        None if all values and all adjoints (of the sum of the results) are finite. Printing it
+        tells the entry, its operands and the user's line.
 
     Examples
     --------
     >>> print(wg.debug.nan_origin(lambda x: np.sqrt(x) ** 2, 0.0))
-    backward: the first nan is what entry #1, sqrt(0.), passes to the adjoint of its operand; its own...
+    backward: the first nan is what entry #1, sqrt(0.), passes to the adjoint of its operand; ...
     """
     positions = tuple(k for k, arg in enumerate(args) if _is_floating(arg))
     call = Call(f, args, {}, positions, None)
@@ -175,7 +175,7 @@ def _operand(x: Any, columns: Columns) -> Any:
 
 def _fault(value: Any, infinities: bool) -> tuple[str, tuple[int, ...]]:
     """Which fault a value has ("" for none), and where first."""
-    if value is None or not hasattr(concrete(value), "dtype") and not isinstance(value, float):
+    if value is None or not (hasattr(concrete(value), "dtype") or isinstance(value, float)):
         return "", ()
     array = np.asarray(concrete(value))
     if array.dtype.kind not in "fc":

@@ -36,7 +36,7 @@ class Line(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def is_user_file(filename: str) -> bool:
-    """True for code of neither Wengert (its demo apart) nor the standard library nor an installed package."""
+    """True for code outside Wengert (its demo apart), the standard library, installed packages."""
     if filename.startswith("<frozen"):
         return False
     if filename.startswith("<"):  # a prompt, a doctest, a notebook cell
@@ -51,7 +51,7 @@ def is_user_file(filename: str) -> bool:
 
 def user_frame(start: FrameType | None = None) -> FrameType | None:
     """The innermost frame of user code, or None."""
-    frame = start or sys._getframe(1)
+    frame: FrameType | None = start or sys._getframe(1)
     while frame is not None:
         if is_user_file(frame.f_code.co_filename):
             return frame

@@ -1,7 +1,7 @@
-"""The mirrors that NumPy's seams are closed with, and `adapt` for names that were imported directly.
+"""The mirrors that NumPy's seams are closed with, and `adapt` for names imported directly.
 
-Adding a function to a mirror module (`wengert.numpy`, `wengert.math`, `wengert.scipy.*`) is all it takes to
-intercept it: the table is read from their ``__all__``.
+Adding a function to a mirror module (`wengert.numpy`, `wengert.math`, `wengert.scipy.*`) is all it
+takes to intercept it: the table is read from their ``__all__``.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ for _plain, _mirror in MIRRORS.items():
 def adapt(f: Callable[..., Any]) -> Callable[..., Any]:
     """A copy of a function in which names that were imported directly are rebound.
 
-    ``from math import sin`` and ``from numpy import zeros`` bind functions before Wengert can see them.
-    In the copy these names, wherever the function or anything written in Python that it calls looks them up, are
-    those of `wengert.math`, `wengert.numpy` and `wengert.scipy.special`.
+    ``from math import sin`` and ``from numpy import zeros`` bind functions before Wengert can see
+    them. In the copy these names, wherever the function or anything written in Python that it calls
+    looks them up, are those of `wengert.math`, `wengert.numpy` and `wengert.scipy.special`.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def adapt(f: Callable[..., Any]) -> Callable[..., Any]:
     Returns
     -------
     callable
-        The copy. Outside a trace it computes what `f` computes. Global variables that it assigns are its
-        own; the original is untouched.
+        The copy. Outside a trace it computes what `f` computes. Global variables that it assigns
+        are its own; the original is untouched.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def adapt(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Adapter:
-    """Copies of functions, made when they are first looked up; each once, so that recursion ends."""
+    """Copies of functions, made when first looked up; each once, so that recursion ends."""
 
     def __init__(self) -> None:
         self.copies: dict[int, tuple[Any, Any]] = {}  # id -> (original, copy); holds the id's owner

@@ -1,7 +1,7 @@
 """``import wengert.math as math``: Python's math, of traced numbers too.
 
-A traced argument goes to the NumPy or SciPy function of the same meaning, after Python's own has had
-its say about the domain. The names here are also what is intercepted in plain `math` inside a trace.
+A traced argument goes to the NumPy or SciPy function of the same meaning, after Python's own has
+had its say about the domain. The names here are those intercepted in plain `math` inside a trace.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _of_value(name: str) -> Callable[..., Any]:
 _ABOUT_VALUES = ("floor", "ceil", "trunc", "isfinite", "isinf", "isnan", "isclose")
 _mirrors = {name: _like_numpy(name, ufunc) for name, ufunc in _SAME.items() if hasattr(_math, name)}
 _mirrors |= {name: _of_value(name) for name in _ABOUT_VALUES}
-_written = {
+_written: dict[str, Callable[..., Any]] = {
     "log": log,
     "fsum": fsum,
     "prod": prod,

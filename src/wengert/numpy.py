@@ -1,8 +1,9 @@
 """``import wengert.numpy as np``: NumPy, with the functions that its protocols cannot see.
 
-What makes an array from nothing traced (`zeros`, `array`, `arange` …) makes, while a trace is active, a
-constant `Array`, which becomes traced when something traced is written into it. Everything else is
-NumPy's own. The names defined here are also what is intercepted in plain NumPy inside a trace.
+What makes an array from nothing traced (`zeros`, `array`, `arange` …) makes, while a trace is
+active, a constant `Array`, which becomes traced when something traced is written into it.
+Everything else is NumPy's own. The names defined here are also what is intercepted in plain NumPy
+inside a trace.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def tri(*args: Any, **kwargs: Any) -> Any:
 
 def array(
     object: Any, dtype: Any = None, *, copy: Any = True, ndmin: int = 0, **kwargs: Any
-) -> Any:  # noqa: A002
+) -> Any:
     """As `numpy.array`; traced values may stand anywhere in nested lists."""
     if dtype is not None and _np.dtype(dtype).kind == "O":
         return _np.array(object, dtype, copy=copy, ndmin=ndmin, **kwargs)
@@ -180,10 +181,10 @@ def require(a: Any, dtype: Any = None, requirements: Any = None, **kwargs: Any) 
 def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
     """As `numpy.copy`."""
     value = _gathered(a)
-    return value.copy() if isinstance(value, Array) else _made(_np.copy(value, order, subok))
+    return value.copy() if isinstance(value, Array) else _made(_np.array(value, order=order, subok=subok))
 
 
-def fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:  # noqa: A002
+def fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:
     """As `numpy.fromiter`; the elements may be traced."""
     cells = list(iter)
     cells = cells if count < 0 else cells[:count]
@@ -199,7 +200,7 @@ def fromfunction(function: Any, shape: Any, *, dtype: Any = float, **kwargs: Any
 
 
 def arange(*args: Any, **kwargs: Any) -> Any:
-    """As `numpy.arange`; start, stop and step may be traced (their number of points is a decision)."""
+    """As `numpy.arange`; start, stop and step may be traced: the number of points is a decision."""
     plain = _np.arange(*(concrete(a) for a in args), **{k: concrete(v) for k, v in kwargs.items()})
     if not any(isinstance(a, Array) for a in (*args, *kwargs.values())):
         return _made(plain)
@@ -213,7 +214,7 @@ def linspace(
     stop: Any,
     num: Any = 50,
     endpoint: bool = True,
-    retstep: bool = False,
+    retstep: Any = False,
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
@@ -272,7 +273,7 @@ def diagflat(v: Any, k: int = 0) -> Any:
     return _np.diagflat(value, k) if isinstance(value, Array) else _made(_np.diagflat(value, k))
 
 
-def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:  # noqa: N803
+def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
     """As `numpy.vander`."""
     value = _gathered(x)
     made = _np.vander(value, N, increasing)

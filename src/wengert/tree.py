@@ -1,7 +1,7 @@
 """Pytrees: nested tuples, lists, dicts, named tuples, dataclasses and None, over optree.
 
-Everything else (arrays, numbers, strings) is a leaf. Dataclasses are registered with optree the first
-time one is met, in a namespace of our own, so that nobody else's trees change.
+Everything else (arrays, numbers, strings) is a leaf. Dataclasses are registered with optree the
+first time one is met, in a namespace of our own, so that nobody else's trees change.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def unflatten(structure: Any, leaves: Iterable[Any]) -> Any:
     return optree.tree_unflatten(structure, leaves)
 
 
-def map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:  # noqa: A001 (the field's name)
+def map(function: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     """Apply a function to the corresponding leaves of trees of one structure."""
     leaves, structure = flatten(tree)
     others = [structure.flatten_up_to(other) for other in rest]
@@ -68,7 +68,7 @@ def _register(cls: type) -> None:
     def split(obj: Any) -> tuple[tuple[Any, ...], None, tuple[str, ...]]:
         return tuple(getattr(obj, name) for name in names), None, names
 
-    def join(_: None, children: Iterable[Any]) -> Any:
+    def join(_: Any, children: Iterable[Any]) -> Any:
         return cls(**dict(zip(names, children, strict=True)))
 
     optree.register_pytree_node(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from wengert import check_grads
@@ -25,7 +24,7 @@ def name(pair: Any) -> str:
 
 
 def target_of(entry: Any) -> Any:
-    """What a user calls; for SciPy's functions in Python, which no protocol sees, what their mirrors call."""
+    """What a user calls; for SciPy's functions in Python, what their mirrors call."""
     if not isinstance(entry, Derived):
         return entry
     if isinstance(entry.function, tuple):

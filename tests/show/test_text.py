@@ -1,34 +1,10 @@
-"""Tapes as text: the log, short values, folded repetitions."""
+"""Tapes as text: the log, folded repetitions."""
 
 import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.show.text import Step, Stretch, log, stretches, value_text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (6.0, "6"),
-        (np.float32(0.1), "0.1"),
-        (0.5498339973124778, "0.5498339973"),
-        (3, "3"),
-        (True, "True"),
-        (np.nan, "nan"),
-        (1 + 2j, "1+2j"),
-        (np.array(2.5), "2.5"),
-        (np.array([1.0, -2.0]), "[1, -2]"),
-        (np.eye(2, dtype=np.float32), "[[1, 0], [0, 1]]"),
-        (np.zeros((3, 4), np.float32), "float32[3, 4]"),
-        (np.zeros((0, 2)), "float64[0, 2]"),
-        ((1.0, np.zeros(9)), "(1, float64[9])"),
-        (np.array([[True], [False]]), "[[True], [False]]"),
-        (None, ""),
-    ],
-)
-def test_values_are_short(value, text):
-    assert value_text(value) == text
+from wengert.show.text import Step, Stretch, log, place_key, stretches
 
 
 @pytest.mark.parametrize(
@@ -68,6 +44,38 @@ def test_a_loop_is_shown_once():
     assert len(text.splitlines()) == 10
     assert text.count("... the 2 lines above \N{MULTIPLICATION SIGN} 1000") == 2
     assert "#2000: h.1000" in text.splitlines()[6]
+
+
+def test_operations_on_one_line_are_shown_each():
+    text = str(wg.trace(lambda x: x * x * x * x * x * x, 2.0))
+    assert "above" not in text
+    assert "#5: v5 = multiply(v4, x)  -> 64" in text.splitlines()
+
+
+def test_a_loop_on_one_line_is_shown_once():
+    text = str(wg.trace(lambda x: sum([x * x for _ in range(10)]), 2.0))
+    assert "... the line above \N{MULTIPLICATION SIGN} 10, to #10" in text.splitlines()
+
+
+def test_a_tape_whose_places_are_unknown_is_shown_in_full():
+    assert place_key("multiply", None) is None
+
+
+def test_reading_and_writing_are_shown_as_indexing():
+    def f(x):
+        a = np.zeros(3)
+        a[0] = x[1]
+        a[1:] += x.T[:2]
+        return a
+
+    shown = [line.split("->")[0].rstrip() for line in str(wg.trace(f, np.arange(3.0))).splitlines()]
+    assert shown[:5] == [
+        "forward",
+        "    x = [0, 1, 2]",
+        "#1: a[0] = x[1]",
+        "#2: v2 = [0, 0, 0] with [0] = a[0]",
+        "#3: a[1:] = v2[1:]",
+    ]
 
 
 def test_printing_a_long_tape_costs_linear_time():

@@ -109,7 +109,7 @@ def test_ten_derivatives_of_a_sine() -> None:
 @pytest.mark.parametrize("outer", [by_grad, by_jvp], ids=lambda d: d.__name__)
 @pytest.mark.parametrize("inner", [by_grad, by_jvp], ids=lambda d: d.__name__)
 def test_perturbations_are_not_confused(outer: Any, inner: Any) -> None:
-    # J. M. Siskind and B. A. Pearlmutter, "Perturbation confusion and referential transparency" (2005)
+    # J. M. Siskind, B. A. Pearlmutter, "Perturbation confusion and referential transparency", 2005
     assert_allclose(outer(lambda x: x * inner(lambda y: x + y)(1.0))(1.0), 1.0)
 
 

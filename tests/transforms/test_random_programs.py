@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose
 
 import wengert as wg
 
-# Each step takes the state (a list of arrays of shapes (3, 4), (4,), () …) and makes one more array of bounded size.
+# Each step takes the state (a list of arrays of shapes (3, 4), (4,), () …) and makes one more
+# array of bounded size.
 UNARY = [np.sin, np.tanh, np.exp, np.square, np.arctan, lambda a: -a, lambda a: a * 0.5 + 1.0]
 REDUCTIONS = [np.sum, np.mean, np.max, np.min, np.std, lambda a: np.prod(np.tanh(a))]
 

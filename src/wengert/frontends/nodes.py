@@ -28,7 +28,8 @@ from wengert.errors import (
 )
 from wengert.frontends.replay import replayed
 from wengert.primitives.family import Like, fit, like_of
-from wengert.show.text import Step, log, value_text
+from wengert.show.text import Step, log, place_key
+from wengert.show.values import value_text
 from wengert.tape.array import Array
 from wengert.tape.columns import Place, place
 from wengert.transforms.forward import checked_seed
@@ -483,8 +484,7 @@ class Tape:
         operation = node._operation()
         if not operation:
             return Step(names[id(node)], value=node._output, gradient=gradient)
-        at = node._place
-        key = (type(node), None if at is None else (at.code, at.number))
+        key = place_key(type(node), node._place)
         arguments = node._arguments(names)
         return Step(names[id(node)], operation, arguments, node._output, gradient, key)
 

@@ -19,7 +19,7 @@ from wengert.errors import ArgumentError, UnsupportedFunctionError
 from wengert.frontends.nodes import CompNode, ConstantNode, Tape
 from wengert.primitives.family import Primitive, like_of
 from wengert.primitives.registry import REGISTRY
-from wengert.show.text import value_text
+from wengert.show.values import value_text
 from wengert.transforms.arguments import Call
 from wengert.transforms.reverse import Recording, record
 

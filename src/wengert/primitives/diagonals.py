@@ -81,21 +81,19 @@ def fill_diagonal(a: Any, val: Any, wrap: Any = False) -> None:
 @derived(np.tril, samples=[call(normal(3, 4)), call(normal(2, 3, 3), k=1), call(normal(3), k=-1)])
 def tril(m: Any, k: Any = 0) -> Any:
     m = as_array(m)
-    return np.where(
-        np.tri(*m.shape[-2:], k=k, dtype=bool) if m.ndim > 1 else _square(m, k), m, _zero(m)
-    )
+    return np.where(_lower(m, k), m, _zero(m))
 
 
 @derived(np.triu, samples=[call(normal(3, 4)), call(normal(2, 3, 3), k=1), call(normal(3), k=-1)])
 def triu(m: Any, k: Any = 0) -> Any:
     m = as_array(m)
-    mask = np.tri(*m.shape[-2:], k=k - 1, dtype=bool) if m.ndim > 1 else _square(m, k - 1)
-    return np.where(mask, _zero(m), m)
+    return np.where(_lower(m, k - 1), _zero(m), m)
 
 
-def _square(m: Any, k: int) -> Any:
-    """A vector stands for all the rows of a square matrix."""
-    return np.tri(m.shape[0], m.shape[0], k=k, dtype=bool)
+def _lower(m: Any, k: int) -> Any:
+    """Where a lower triangle is; a vector stands for all the rows of a square matrix."""
+    rows, columns = m.shape[-2:] if m.ndim > 1 else (m.shape[0], m.shape[0])
+    return np.tri(rows, columns, k=k, dtype=bool)
 
 
 def _zero(m: Any) -> Any:

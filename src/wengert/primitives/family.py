@@ -39,13 +39,13 @@ class Like(NamedTuple):
         return int(np.prod(self.shape, dtype=int))
 
 
-_FLOAT64 = Like((), np.dtype(np.float64))
+NUMBER = Like((), np.dtype(np.float64))  # of every Python float, so that `is` finds it
 
 
 def like_of(value: Any) -> Like:
     """Shape and dtype of a number, an ndarray or an Array."""
     if type(value) is float or type(value) is np.float64:
-        return _FLOAT64
+        return NUMBER
     try:
         return Like(value.shape, value.dtype)
     except AttributeError:
@@ -146,8 +146,7 @@ class Primitive:
             *(_EXTRA.get(name) or f"s[{self.slots.index(name)}]" for name in names),
         ]
         takes = ", ".join([*leading, "s", "like", "p", "k"])
-        kinds = {p.kind for p in inspect.signature(rule).parameters.values()}
-        if inspect.Parameter.KEYWORD_ONLY in kinds or inspect.Parameter.VAR_KEYWORD in kinds:
+        if _takes_keywords(rule):
             arguments.append("**p")
         text = f"lambda {takes}: rule({', '.join(arguments)})"
         return eval(_compiled(text), {"rule": rule})  # names checked above
@@ -208,22 +207,50 @@ class Elementwise(Primitive):
 
     family = "elementwise"
 
+    def __init__(self, function: Callable[..., Any], rules: Any, **kw: Any):
+        super().__init__(function, rules, **kw)
+        self._plan = tuple(self._step(k) for k in range(len(self.rules)))
+
+    def _step(self, position: int) -> tuple[int, Any]:
+        """How `pull` gets one partial: from the one slot that its rule reads, or in another way."""
+        rule = self.rules[position]
+        if rule is None or not callable(rule):
+            return _NUMBER, rule
+        (*names,) = _positional(rule)
+        if len(names) == 1 and names[0] in self.slots and not _takes_keywords(rule):
+            return self.slots.index(names[0]), rule
+        return _ADAPTED, self.adapters[position]
+
     def pull(
-        self, adjoint: Any, parents: Any, saved: Any, likes: Any, parameters: dict[str, Any]
+        self,
+        adjoint: Any,
+        parents: Any,
+        saved: Any,
+        likes: Any,
+        parameters: dict[str, Any],
+        is_spent: bool = False,
     ) -> list[Any]:
+        """As for every primitive; an adjoint that `is_spent` may be written over by the last part."""
         contributions: list[Any] = []
-        tie = 0.0 if min(parents) < 0 else 0.5
-        position = -1
-        for parent, partial in zip(parents, self.adapters, strict=True):
-            position += 1
-            part = None
-            if parent >= 0 and partial is not None:
-                if type(partial) is int:
-                    part = adjoint if partial == 1 else adjoint * partial
-                else:
-                    part = scale(adjoint, partial(saved, tie, parameters, position))
-                if likes is not None and likes[position] is not None:
-                    part = fit(part, likes[position], self)
+        is_array = type(adjoint) is np.ndarray
+        last = max(k for k, parent in enumerate(parents) if parent >= 0) if is_spent else -1
+        for position, parent in enumerate(parents):
+            slot, partial = self._plan[position]
+            if parent < 0 or partial is None:
+                contributions.append(None)
+                continue
+            can_reuse = position == last and not _is_held(adjoint, contributions)
+            if slot == _NUMBER:
+                part = adjoint if partial == 1 else _times_number(adjoint, partial, can_reuse)
+            elif slot == _ADAPTED:
+                tie = 0.0 if min(parents) < 0 else 0.5
+                part = scale(adjoint, partial(saved, tie, parameters, position), can_reuse)
+            elif is_array:
+                part = scale(adjoint, partial(saved[slot]), can_reuse)
+            else:
+                part = adjoint * partial(saved[slot])
+            if likes is not None and likes[position] is not None:
+                part = fit(part, likes[position], self)
             contributions.append(part)
         return contributions
 
@@ -401,29 +428,37 @@ def derived(function: Any, **declared: Any) -> Callable[[Callable[..., Any]], De
 # ---------------------------------------------------------------------------- arithmetic on adjoints
 
 
-def scale(adjoint: Any, partial: Any) -> Any:
-    """``adjoint * partial``, written into the partial's buffer if nobody else holds it."""
-    if type(partial) is not np.ndarray:
-        return adjoint * partial
-    if (
-        partial.size > _LARGE
-        and sys.getrefcount(partial) <= _UNSHARED
-        and partial.base is None
-        and type(adjoint) is np.ndarray
-        and partial.shape == adjoint.shape
-        and partial.dtype == adjoint.dtype
-    ):
-        return np.multiply(partial, adjoint, out=partial)
+def scale(adjoint: Any, partial: Any, is_spent: bool = False) -> Any:
+    """``adjoint * partial``, written into a buffer that nobody else needs if there is one."""
+    if type(partial) is not np.ndarray or type(adjoint) is not np.ndarray:
+        return _times_number(adjoint, partial, is_spent)
+    if partial.size > _LARGE and partial.shape == adjoint.shape and partial.dtype == adjoint.dtype:
+        if sys.getrefcount(partial) <= _UNSHARED and partial.base is None:
+            return np.multiply(partial, adjoint, out=partial)
+        if is_spent:
+            return np.multiply(adjoint, partial, out=adjoint)
+    return adjoint * partial
+
+
+def _is_held(adjoint: Any, contributions: Sequence[Any]) -> bool:
+    return any(part is adjoint or getattr(part, "base", None) is adjoint for part in contributions)
+
+
+def _times_number(adjoint: Any, partial: Any, is_spent: bool) -> Any:
+    if is_spent and type(partial) in (int, float):
+        return np.multiply(adjoint, partial, out=adjoint)
     return adjoint * partial
 
 
 def fit(part: Any, like: Like, primitive: Primitive | None = None) -> Any:
     """Bring a contribution to the shape and dtype of its operand: sum over what was broadcast."""
-    shape = part.shape if hasattr(part, "shape") else np.shape(part)
+    try:
+        shape, dtype = part.shape, part.dtype
+    except AttributeError:  # a Python number
+        shape, dtype = like_of(part)
     if shape != like.shape:
         part = unbroadcast(part, shape, like.shape, primitive)
-    dtype = part.dtype if hasattr(part, "dtype") else np.asarray(part).dtype
-    if dtype != like.dtype:
+    if dtype is not like.dtype and dtype != like.dtype:
         part = cast(part, dtype, like.dtype)
     return part
 
@@ -439,8 +474,10 @@ def unbroadcast(
         if size == 1 and full != 1
     )
     try:
-        summed = np.sum(part, axis=axes) if axes else part
-        return summed if np.shape(summed) == target else np.reshape(summed, target)
+        if axes:
+            add_up = np.add.reduce if type(part) is np.ndarray else np.sum
+            part = add_up(part, axis=axes)
+        return part if part.shape == target else part.reshape(target)
     except ValueError:
         raise RuleError(
             f"a rule of {primitive.name if primitive else 'a primitive'} gave a derivative of shape "
@@ -488,6 +525,14 @@ _EXTRA = {
 def _compiled(text: str) -> CodeType:
     """Many rules read the same slots: a thousand rules need some fifty adapters."""
     return compile(text, "<wengert>", "eval")
+
+
+_NUMBER, _ADAPTED = -1, -2  # where a partial comes from if not from one slot
+
+
+def _takes_keywords(rule: Rule) -> bool:
+    kinds = {p.kind for p in inspect.signature(rule).parameters.values()}
+    return bool(kinds & {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD})
 
 
 def _positional(rule: Rule) -> list[str]:

@@ -55,8 +55,7 @@ def _writable_diagonal(x: Any, offset: int, axis1: int, axis2: int) -> Any:
 
 def assign(x: Any, path: Any, value: Any, *, add: bool = False) -> None:
     """Write into the ndarray `x` itself, at the end of a path."""
-    kind, key = path[-1] if path else _EVERYTHING
-    way = path[:-1]
+    way, (kind, key) = path[:-1], path[-1] if path else _EVERYTHING
     if kind != "getitem":
         way, key = path, ...
     view = x

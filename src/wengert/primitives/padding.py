@@ -87,7 +87,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
 
 def _widths(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
     if isinstance(pad_width, dict):
-        full = [(0, 0)] * ndim
+        full: list[tuple[int, ...]] = [(0, 0)] * ndim
         for axis, width in pad_width.items():
             full[axis] = (int(width), int(width)) if np.ndim(width) == 0 else tuple(map(int, width))
         pad_width = full
@@ -129,7 +129,7 @@ def _slab(array: Any, axis: int, start: int, stop: int) -> Any:
     return array[(slice(None),) * axis + (slice(start, stop),)]
 
 
-def _by_position(array: Any, axis: int, width: tuple[int, int], mode: str, is_odd: bool) -> Any:
+def _by_position(array: Any, axis: int, width: tuple[int, int], mode: Any, is_odd: bool) -> Any:
     size = array.shape[axis]
     if size == 0:
         raise ValueError(

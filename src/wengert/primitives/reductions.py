@@ -77,8 +77,13 @@ def with_axes(a: Any, like: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return a if keepdims or not axis else np.reshape(a, kept_shape(like.shape, axis))
 
 
+_SMALL = 4096  # elements
+
+
 def spread(a: Any, like: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     """A reduced array, broadcast back along the reduced axes."""
+    if isinstance(a, float) and like.size <= _SMALL:  # a number: filling is cheaper than a view
+        return np.full(like.shape, a, like.dtype)
     return np.broadcast_to(with_axes(a, like, axis, keepdims), like.shape)
 
 

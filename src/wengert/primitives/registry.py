@@ -95,7 +95,7 @@ class Registry:
 
     def samples(self) -> list[tuple[Primitive | Derived, Sample]]:
         """Every sample call, with what it calls."""
-        everything = [*self.primitives.values(), *self.derived.values()]
+        everything: list[Primitive | Derived] = [*self.primitives.values(), *self.derived.values()]
         return [(entry, sample) for entry in everything for sample in entry.samples]
 
 

@@ -1,4 +1,4 @@
-"""``from wengert.scipy import special``: scipy.special, with its Python functions of traced arrays too.
+"""``from wengert.scipy import special``: scipy.special, of traced arrays throughout.
 
 The ufuncs of scipy.special dispatch by themselves; the others that have a rule stand here.
 """

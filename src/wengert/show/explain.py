@@ -15,7 +15,8 @@ import numpy as np
 
 from wengert import tree
 from wengert.primitives.family import Elementwise
-from wengert.show.text import _step, stretches, value_text
+from wengert.show.text import step_of, stretches
+from wengert.show.values import value_text
 from wengert.tape.columns import Decision
 from wengert.transforms.arguments import name_of
 from wengert.transforms.trace import Entry, Trace, trace
@@ -172,18 +173,15 @@ def _swept(traced: Trace) -> list[str]:
 def _rows(traced: Trace, differences: Sequence[Any]) -> Iterator[Row]:
     count = len(traced.inputs)
     for entry in traced.entries:
-        step = _step(entry)
+        step = step_of(entry)
         if entry.is_input:
             difference = differences[entry.index]
             yield Row("", entry.name, "", entry.value, entry.adjoint, (), difference)
             continue
-        operation = f"{step.operation}({', '.join(step.operands)})"
         number = f"#{entry.index - count + 1}"
         found = tuple(_locals(entry, step.operands))
-        # Equal keys, as a loop gives them, are shown once: the same instruction of the user's.
-        place = entry.place
-        key = None if place is None else (place.code, place.instruction, step.operation)
-        yield Row(number, entry.name, operation, entry.value, entry.adjoint, found, key=key)
+        told = (step.expression, entry.value, entry.adjoint, found)
+        yield Row(number, entry.name, *told, key=step.key)
 
 
 def _locals(entry: Entry, operands: Sequence[str]) -> Iterator[Local]:

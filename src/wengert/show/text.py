@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.tape.array import concrete
+from wengert.primitives.indexing import read, write
+from wengert.show.paths import read_text, write_text
+from wengert.show.values import value_text
+from wengert.tape.columns import Place
 from wengert.transforms.trace import Entry, Trace
 
 _LONGEST = 200  # steps of a stretch that is looked for
 _FEWEST = 4  # times a stretch must repeat to be folded
 _TIMES = "\N{MULTIPLICATION SIGN}"
-_DIGITS = {2: 4, 4: 7}  # significant ones, by the bytes of a number
-_SHOWN = 6  # elements of an array that are shown one by one
 
 
 class Step(NamedTuple):
@@ -30,7 +31,13 @@ class Step(NamedTuple):
     operands: tuple[str, ...] = ()
     value: Any = None
     gradient: Any = None
-    key: Hashable = None  # equal for steps that do the same
+    key: Hashable = None  # equal for steps that one place in user code makes; None for no other
+    text: str = ""  # in place of ``operation(operands)``
+
+    @property
+    def expression(self) -> str:
+        """What the step computes."""
+        return self.text or f"{self.operation}({', '.join(self.operands)})"
 
 
 class Stretch(NamedTuple):
@@ -58,33 +65,6 @@ def log(steps: Sequence[Step], word: str = "gradient") -> str:
     return "\n".join(lines)
 
 
-def value_text(value: Any) -> str:
-    """A number, or a small array, as it is; a larger one by its dtype and shape."""
-    value = concrete(value)
-    if value is None:
-        return ""
-    if isinstance(value, tuple):
-        return f"({', '.join(value_text(part) for part in value)})"
-    if isinstance(value, bool | np.bool_ | str | bytes):
-        return repr(value) if isinstance(value, str | bytes) else str(value)
-    if isinstance(value, int | np.integer):
-        return str(value)
-    if isinstance(value, float | complex | np.floating | np.complexfloating):
-        return f"{value:.{_DIGITS.get(np.asarray(value).dtype.itemsize, 10)}g}"
-    array = np.asarray(value)
-    if array.ndim == 0 and array.dtype.kind in "fciub":
-        return value_text(array[()])
-    if array.dtype.kind in "fciub" and 0 < array.size <= _SHOWN:
-        return _elements(array)
-    return f"{array.dtype}{list(array.shape)}"
-
-
-def _elements(array: np.ndarray) -> str:
-    if array.ndim == 0:
-        return f"{array[()]:.6g}" if array.dtype.kind in "fc" else str(array[()])
-    return f"[{', '.join(_elements(part) for part in array)}]"
-
-
 def _numbers(steps: Sequence[Step]) -> list[str]:
     """``#1:`` and so on for operations, blanks for inputs."""
     count = sum(bool(step.operation) for step in steps)
@@ -104,9 +84,8 @@ def _forward(steps: Sequence[Step], numbers: Sequence[str]) -> Iterator[tuple[st
             if not step.operation:
                 yield f"{numbers[k]}{step.name} = {text}", ""
                 continue
-            operands = ", ".join(step.operands)
             arrow = f"-> {text}" if text else ""
-            yield f"{numbers[k]}{step.name} = {step.operation}({operands})", arrow
+            yield f"{numbers[k]}{step.name} = {step.expression}", arrow
         yield from _folded(stretch, numbers[stretch.start + stretch.length * stretch.times - 1])
 
 
@@ -180,21 +159,38 @@ def _next_equal(keys: Sequence[Hashable]) -> list[int]:
 
 def trace_log(trace: Trace) -> str:
     """The log of a recorded function."""
-    return log([_step(entry) for entry in trace.entries], word="adjoint")
+    return log([step_of(entry) for entry in trace.entries], word="adjoint")
 
 
-def _step(entry: Entry) -> Step:
-    value, gradient = entry.value, entry.adjoint
-    if entry.primitive is None:
-        return Step(entry.name, value=value, gradient=gradient)
+def step_of(entry: Entry) -> Step:
+    """One entry of a recorded function as a line of its log."""
+    primitive, parameters = entry.primitive, entry.parameters
+    if primitive is None:
+        return Step(entry.name, value=entry.value, gradient=entry.adjoint)
     operands = [
         operand.name if isinstance(operand, Entry) else value_text(operand.value)
         for operand in entry.operands
     ]
-    operands += [f"{name}={_static(given)}" for name, given in entry.parameters.items()]
-    place = entry.place
-    key = (entry.primitive.name, None if place is None else (place.code, place.number))
-    return Step(entry.name, entry.primitive.name, tuple(operands), value, gradient, key)
+    text = ""
+    if primitive is read:
+        text = read_text(operands[0], parameters["path"])
+    elif primitive is write:
+        text = write_text(operands[0], parameters["path"], operands[1], parameters["add"])
+    operands += [f"{name}={_static(given)}" for name, given in parameters.items()]
+    return Step(
+        entry.name,
+        primitive.name,
+        tuple(operands),
+        entry.value,
+        entry.adjoint,
+        place_key(primitive.name, entry.place),
+        text,
+    )
+
+
+def place_key(operation: Hashable, place: Place | None) -> Hashable:
+    """Equal for steps of one operation that one instruction of user code makes, as a loop does."""
+    return None if place is None else (operation, place.code, place.instruction)
 
 
 def _static(given: Any) -> str:

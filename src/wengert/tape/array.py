@@ -1,9 +1,9 @@
 """`Array`: the handle that user code holds while a tape records; it behaves as an ndarray.
 
-A handle is a value, the trace that knows it and its index there. It is mutable, the tape is not: writing
-moves the handle to a new entry. Operators, methods and indexing are attached by `dispatch.py` and
-`views.py`; this file holds what needs no primitive. The one difficulty is `__array__`, which only
-constants may have (DESIGN, decision 5).
+A handle is a value, the trace that knows it and its index there. It is mutable, the tape is not:
+writing moves the handle to a new entry. Operators, methods and indexing are attached by
+`dispatch.py` and `views.py`; this file holds what needs no primitive. The one difficulty is
+`__array__`, which only constants may have (DESIGN, decision 5).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Path = tuple[Step, ...]
 
 
 class Trace:
-    """What interprets operations on the Arrays it knows; the innermost level among operands takes one.
+    """What interprets operations on the Arrays it knows; the innermost among operands takes one.
 
     Attributes
     ----------
@@ -40,8 +40,8 @@ class Trace:
     is_traced = True
     is_lazy = True  # a view is read when its value is asked for, not when it is made
 
-    # Shortcuts for one element of a vector, for traces that have them: reading it, given the vector's
-    # value, and writing it (False: not this way).
+    # Shortcuts for one element of a vector, for traces that have them: reading it, given the
+    # vector's value, and writing it (False: not this way).
     element: Callable[[Array, Any, int], Any] | None = None
     put_element: Callable[[Array, int, Any], bool] | None = None
 
@@ -242,7 +242,7 @@ class Array:
 
 
 class Constants(Trace):
-    """The trace of constants: Arrays made while something is traced that nothing traced has reached."""
+    """The trace of constants: Arrays made inside a trace that nothing traced has reached."""
 
     is_traced = False
 
@@ -287,7 +287,7 @@ def is_batched(x: Any) -> bool:
 
 
 def is_mutable(x: Array) -> bool:
-    """True if NumPy would hold an array here, not a number: what is written is seen by all handles."""
+    """True if NumPy would hold an array here, not a number: all handles see what is written."""
     return bool(x.shape) or (isinstance(concrete(x), np.ndarray) and not is_batched(x))
 
 
@@ -295,7 +295,8 @@ def _decided(x: Array, operation: str) -> Any:
     """The number that Python's integers are made of: a decision, without derivative."""
     if is_batched(x):
         raise BatchError(
-            f"{operation} was asked of a value that differs along the vmapped axis (shape {x.shape}).",
+            f"{operation} was asked of a value that differs along the vmapped axis "
+            f"(shape {x.shape}).",
             "Use np.floor, np.rint or x.astype(int) for all at once; to index a plain array, use "
             "np.take(array, i, axis=0).",
         )

@@ -1,8 +1,8 @@
-"""`Batch`: the trace of vmap. The value of a handle has the batch as its leading axis, hidden from user code.
+"""`Batch`: the trace of vmap. A value has the batch as its leading axis, hidden from user code.
 
-Primitives say how they are batched: "broadcast" (elementwise), "axis" (the `axis` parameter moves up by
-one), "leading" (NumPy's function takes leading axes itself), "path", a function of their own, or "loop" (once per
-element, then stacked), which is always right and never fast.
+Primitives say how they are batched: "broadcast" (elementwise), "axis" (the `axis` parameter moves
+up by one), "leading" (NumPy's function takes leading axes itself), "path", a function of their own,
+or "loop" (once per element, then stacked), which is always right and never fast.
 """
 
 from __future__ import annotations

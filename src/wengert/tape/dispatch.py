@@ -43,7 +43,7 @@ UFUNCS: dict[Any, Primitive] = {
 
 
 def apply(primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
-    """Record a primitive on the innermost trace among its operands; what NumPy would view is a View."""
+    """Record a primitive on the innermost trace of its operands; what NumPy would view is a View."""
     if primitive in VIEWING:
         seen = as_view(primitive, operands[0], parameters)
         if seen is not None:
@@ -173,7 +173,7 @@ def _deliver_plain(target: np.ndarray, value: Any) -> Any:
     return None
 
 
-# ----------------------------------------------------------------------------------- NumPy functions
+# --------------------------------------------------------------------------------- NumPy functions
 
 
 def array_function(self: Array, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -265,7 +265,7 @@ def _module(function: Any) -> str:
     )
 
 
-# --------------------------------------------------------------------------------- operators, methods
+# ------------------------------------------------------------------------------- operators, methods
 
 
 def _binary(ufunc: np.ufunc, operate: Any) -> tuple[Any, Any]:

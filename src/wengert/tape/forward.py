@@ -1,7 +1,8 @@
 """`Tangents`: the trace of forward mode. A handle's index is its tangent; nothing is recorded.
 
-With `masked`, every tangent carries the mask of places where it is not structurally zero, so that what a
-selection did not take annihilates an infinite partial (DESIGN, Semantics); see `structural.py`.
+With `masked`, every tangent carries the mask of places where it is not structurally zero, so that
+what a selection did not take annihilates an infinite partial (DESIGN, Semantics); see
+`structural.py`.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Tangents(Trace):
         if self.has_ended:
             raise TraceEndedError(
                 "an Array was used after the trace that made it had ended.",
-                "Return values from the differentiated function instead of storing them outside it.",
+                "Return values from the differentiated function instead of storing them outside "
+                "it.",
             )
         values: list[Any] = []
         tangents: list[Any] = []

@@ -1,4 +1,4 @@
-"""How deep the current context is nested in traces; each context (thread, task) counts for itself."""
+"""How deep the current context (thread, task) is nested in traces; each counts for itself."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Plain arrays that tapes hold are read-only while they record, so that none can change under a tape.
+"""Plain arrays that tapes hold are read-only while they record: none can change under a tape.
 
-Counts are kept per array, so that nested tapes and threads can hold one array together; the caller's
-flag is given back when the last of them lets go.
+Counts are kept per array, so that nested tapes and threads can hold one array together; the
+caller's flag is given back when the last of them lets go.
 """
 
 from __future__ import annotations

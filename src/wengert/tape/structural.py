@@ -126,11 +126,12 @@ def has_nan(value: Any) -> bool:
     array = np.asarray(value)
     if array.dtype.kind not in "fc":
         return False
-    if array.size < 64:
+    if not array.flags.c_contiguous:
         return bool(np.isnan(array).any())
-    with np.errstate(all="ignore"):  # a product with itself is NaN if an element is; inf stays inf
-        total = np.vdot(array, array) if array.flags.c_contiguous else array.sum()
-    return bool(np.isnan(total)) and bool(np.isnan(array).any())
+    # A product with itself is NaN if an element is; that of finite numbers or infinities is not, but
+    # for complex infinities, which the second look sorts out.
+    total = np.vdot(array, array)
+    return bool(total != total) and bool(np.isnan(array).any())
 
 
 # ----------------------------------------------------------------------------------------- backward

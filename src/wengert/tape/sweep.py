@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.primitives.family import Elementwise
 from wengert.primitives.indexing import assign
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
@@ -68,12 +69,24 @@ def backward(
         else:
             if type(adjoint) is Parts:
                 adjoint = adjoint.filled()
-            parts = primitive.pull(adjoint, parents, saved, likes, parameters)
-            del adjoint
+            if (
+                type(adjoint) is np.ndarray
+                and adjoint.size > _LARGE
+                and isinstance(primitive, Elementwise)
+                and sys.getrefcount(adjoint) <= _ALONE
+                and adjoint.base is None
+                and not keep
+            ):
+                parts = primitive.pull(adjoint, parents, saved, likes, parameters, True)
+            else:
+                parts = primitive.pull(adjoint, parents, saved, likes, parameters)
+            adjoint = None
             for parent, part in zip(parents, parts, strict=True):
                 if part is not None:
-                    held = adjoints[parent]
-                    adjoints[parent] = part if held is None else _sum(adjoints, parent, part)
+                    if adjoints[parent] is None:
+                        adjoints[parent] = part
+                    else:
+                        adjoints[parent] = _sum(adjoints, parent, part)
 
 
 def _sum(adjoints: list[Any], parent: int, part: Any) -> Any:
@@ -156,6 +169,14 @@ def _pull_part(adjoints: list[Any], adjoint: Any, parent: int, likes: Any, posit
     parts.adjoints[position] = adjoint if held is None else held + adjoint
 
 
+def _alone() -> int:
+    """What getrefcount says of a buffer that one variable holds; -1 where there are no counts."""
+    if not hasattr(sys, "getrefcount"):
+        return -1
+    buffer = np.empty(1)
+    return sys.getrefcount(buffer)
+
+
 def _sole() -> int:
     """What getrefcount says in `is_sole` of a buffer that only the caller's variable holds."""
     if not hasattr(sys, "getrefcount"):
@@ -168,4 +189,4 @@ def _sole() -> int:
     return count(buffer)
 
 
-_SOLE = _sole()
+_SOLE, _ALONE = _sole(), _alone()

@@ -43,14 +43,16 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     Parameters
     ----------
     f : callable
-        Plain NumPy code of floating arrays or trees of them, passed by position; it must not use traced
-        values from around it other than its arguments. Keyword arguments are passed on untouched.
+        Plain NumPy code of floating arrays or trees of them, passed by position; it must not use
+        traced values from around it other than its arguments. Keyword arguments are passed on
+        untouched.
 
     Returns
     -------
     callable
-        Of the same arguments. On a tape it is one entry, which keeps its operands alone: memory is traded
-        for one more run of `f` (A. Griewank and A. Walther, "Algorithm 799: revolve", ACM TOMS 26, 2000).
+        Of the same arguments. On a tape it is one entry, which keeps its operands alone: memory is
+        traded for one more run of `f` (A. Griewank and A. Walther, "Algorithm 799: revolve", ACM
+        TOMS 26, 2000).
 
     Examples
     --------

@@ -1,13 +1,16 @@
 """Exceptions that leave a transform: the one that helps is brought to the front.
 
-NumPy and SciPy wrap what they catch, and refuse traced Arrays in words of their own; here such an error
-becomes the Wengert error that names the function, the user's line and the remedy, chained to the original.
+NumPy and SciPy wrap what they catch, and refuse traced Arrays in words of their own; here such an
+error becomes the Wengert error that names the function, the user's line and the remedy, chained to
+the original.
 """
 
 from __future__ import annotations
 
 from types import TracebackType
 from typing import Any
+
+import numpy as np
 
 from wengert.errors import (
     Line,
@@ -32,7 +35,8 @@ def explained(error: Exception, held: list[Any]) -> Exception:
     line, called = _where(error.__traceback__)
     if isinstance(error, ValueError) and "read-only" in str(error) and held:
         return MutationError(
-            "an array that the tape needs for the derivative was changed in place while it recorded.",
+            "an array that the tape needs for the derivative was changed in place while it "
+            "recorded.",
             "Change a copy made inside the function with np.array(x), or make a new array instead.",
             line,
         )
@@ -78,4 +82,5 @@ def _is_traced(value: Any) -> bool:
         return value.tape.is_traced
     if isinstance(value, list | tuple):
         return any(_is_traced(part) for part in value)
-    return getattr(value, "dtype", None) == object and any(_is_traced(cell) for cell in value.flat)
+    is_boxed = isinstance(value, np.ndarray) and value.dtype == object
+    return is_boxed and any(_is_traced(cell) for cell in value.flat)

@@ -28,14 +28,16 @@ def grad(
     Parameters
     ----------
     f : callable
-        Plain NumPy code that returns one real number: shape ``()`` (or one element), floating dtype.
+        Plain NumPy code that returns one real number: one element, of floating dtype.
     argnums : int or tuple of int, optional
-        Which positional arguments to differentiate by; the first by default. Each may be a number, an
-        array or a tree (dict, list, tuple, named tuple, dataclass, None) of them, of floating dtype.
+        Which positional arguments to differentiate by; the first by default. Each may be a number,
+        an array or a tree (dict, list, tuple, named tuple, dataclass, None) of them, of floating
+        dtype.
     argnames : str or tuple of str, optional
         Which keyword arguments to differentiate by.
     has_aux : bool
-        `f` returns a pair (target, auxiliary data); the gradient function returns (gradient, auxiliary).
+        `f` returns a pair (target, auxiliary data); the gradient function returns (gradient,
+        auxiliary).
     holomorphic : bool
         Promise that `f` is holomorphic: its result may then be complex.
     strict : bool
@@ -44,8 +46,8 @@ def grad(
     Returns
     -------
     callable
-        Takes the arguments of `f`; returns the gradient with the shape, dtype and tree structure of the
-        source, or a tuple of them for several.
+        Takes the arguments of `f`; returns the gradient with the shape, dtype and tree structure of
+        the source, or a tuple of them for several.
 
     Raises
     ------
@@ -56,8 +58,8 @@ def grad(
 
     Notes
     -----
-    For a complex source ``x + iy`` and a real target the gradient is ``df/dx - i df/dy``, as in JAX and
-    autograd; PyTorch returns the conjugate.
+    For a complex source ``x + iy`` and a real target the gradient is ``df/dx - i df/dy``, as in
+    JAX and autograd; PyTorch returns the conjugate.
 
     Examples
     --------
@@ -94,8 +96,8 @@ def value_and_grad(
     Returns
     -------
     callable
-        Takes the arguments of `f`; returns (value, gradient), or ((value, auxiliary), gradient) with
-        ``has_aux=True``.
+        Takes the arguments of `f`; returns (value, gradient), or ((value, auxiliary), gradient)
+        with ``has_aux=True``.
 
     Examples
     --------

@@ -37,9 +37,9 @@ def jacobian(
     argnums, argnames : int or str, or tuple of them
         The sources: by default the first argument.
     mode : {"fwd", "rev"}, optional
-        Forward mode costs one run per source element, reverse mode one sweep per result element, all of
-        them batched together. By default the cheaper one is chosen by the shapes; `f` then runs twice if
-        that is forward mode.
+        Forward mode costs one run per source element, reverse mode one sweep per result element,
+        all of them batched together. By default the cheaper one is chosen by the shapes; `f` then
+        runs twice if that is forward mode.
     has_aux : bool
         `f` returns a pair (result, auxiliary data).
     holomorphic : bool
@@ -48,8 +48,8 @@ def jacobian(
     Returns
     -------
     callable
-        Takes the arguments of `f`; returns a tree shaped as the result, of trees shaped as the sources,
-        of arrays of shape ``result.shape + source.shape``.
+        Takes the arguments of `f`; returns a tree shaped as the result, of trees shaped as the
+        sources, of arrays of shape ``result.shape + source.shape``.
 
     Raises
     ------
@@ -93,7 +93,8 @@ def _check_holomorphic(sources: list[Any], holomorphic: bool) -> None:
     for x in sources:
         if like_of(x).dtype.kind == "c":
             raise TargetTypeError(
-                f"jacobian of a complex source ({like_of(x).dtype}) exists only for holomorphic functions.",
+                f"jacobian of a complex source ({like_of(x).dtype}) exists only for holomorphic "
+                "functions.",
                 "Pass holomorphic=True, or differentiate by real and imaginary parts.",
             )
 
@@ -229,7 +230,8 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
 
     References
     ----------
-    .. [1] B. A. Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6(1), 1994.
+    .. [1] B. A. Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6(1),
+       1994.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""A user's own operations: `primitive`; and operations made from a function at run time, for `checkpoint`.
+"""A user's own operations: `primitive`; and those made from a function at run time.
 
-Given one of vjp and jvp, the other is its transpose: both are linear, so recording one and sweeping back
-through it gives the other.
+Given one of vjp and jvp, the other is its transpose: both are linear, so recording one and sweeping
+back through it gives the other.
 """
 
 from __future__ import annotations
@@ -38,17 +38,19 @@ def primitive(
     ----------
     f : callable
         ``f(x, y, *, n)``: operands by position, static parameters keyword-only. It only ever sees
-        plain arrays and numbers, so it may call anything: C code, SciPy, a simulator. It returns one number or array.
+        plain arrays and numbers, so it may call anything: C code, SciPy, a simulator. It returns
+        one number or array.
     vjp : callable or tuple of callables
-        One function for each operand (None where there is no derivative), of the adjoint of the result and
-        of whatever it names: operands by their names, ``out`` for the result, ``like`` for the shape and dtype of its
-        operand. Static parameters are passed by keyword. A single function for several operands returns a tuple.
+        One function for each operand (None where there is no derivative), of the adjoint of the
+        result and of whatever it names: operands by their names, ``out`` for the result, ``like``
+        for the shape and dtype of its operand. Static parameters are passed by keyword. A single
+        function for several operands returns a tuple.
     jvp : callable or tuple of callables
         Likewise, of the tangent of one operand. One of `vjp` and `jvp` may be left out: it is made
         by transposing the other.
     batch : callable or str, optional
-        How vmap treats it: "broadcast" for elementwise functions, "leading" if `f` takes leading axes; by
-        default `f` runs in a loop over the batch.
+        How vmap treats it: "broadcast" for elementwise functions, "leading" if `f` takes leading
+        axes; by default `f` runs in a loop over the batch.
     name : str, optional
         What it is called in printed tapes; by default the function's name.
 
@@ -154,8 +156,8 @@ def _component(rule: Any, position: int, count: int, f: Any) -> Any:
         if not isinstance(parts, tuple | list) or len(parts) != count:
             found = len(parts) if isinstance(parts, tuple | list) else type(parts).__name__
             raise RuleError(
-                f"the rule of primitive {f.__name__} returned {found}, but {count} derivatives were "
-                "expected, one for each operand.",
+                f"the rule of primitive {f.__name__} returned {found}, but {count} derivatives "
+                "were expected, one for each operand.",
                 "Return a tuple, or give a tuple of functions as the rule.",
             )
         return parts[position]
@@ -180,7 +182,7 @@ def _transpose(rule: Any, position: int, operands: tuple[str, ...], of: str) -> 
     def transposed(given: Any, *values: Any, **static: Any) -> Any:
         known = dict(zip(takes, values, strict=True))
         known["like"] = like_of(known[operands[position]])
-        # A vjp is linear in an adjoint shaped as the result, a jvp in a tangent shaped as the operand.
+        # A vjp is linear in an adjoint (shaped as the result), a jvp in a tangent (as the operand).
         like = like_of(known["out"]) if of == "adjoint" else known["like"]
         zero = np.zeros(like.shape, like.dtype) if like.shape else like.dtype.type(0)
         call = Call(lambda z: rule(z, *[known[n] for n in named], **static), (zero,), {}, 0, None)
@@ -199,11 +201,11 @@ def _transpose(rule: Any, position: int, operands: tuple[str, ...], of: str) -> 
     return transposed
 
 
-# ------------------------------------------------------------------------- operations made at run time
+# ----------------------------------------------------------------------- operations made at run time
 
 
 def operation(f: Callable[..., Any], name: str, operands: Sequence[Any]) -> Any:
-    """Apply `f`, of numbers and arrays, as one entry that runs it again when it is differentiated."""
+    """Apply `f`, of numbers and arrays, as one entry that runs it again when differentiated."""
     return _Recomputed(f, name, len(operands))(*[lift(x) for x in operands])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert import tree
 from wengert.errors import DisconnectedError, DisconnectedWarning, user_frame
-from wengert.primitives.family import Like, fit, like_of
+from wengert.primitives.family import NUMBER, Like, fit, like_of
 from wengert.tape.array import Array
 from wengert.tape.levels import depth
 from wengert.tape.seams import tracing
@@ -96,14 +96,18 @@ def _have_nan(adjoints: Sequence[Any]) -> bool:
 
 
 def _as_input(adjoint: Any, like: Like) -> Any:
-    if adjoint is None or type(adjoint) is np.float64:
-        return adjoint if adjoint is None or like.dtype == np.float64 else like.dtype.type(adjoint)
-    if not isinstance(adjoint, np.ndarray | Array) and like.shape == ():
-        return like.dtype.type(adjoint)
+    """An adjoint as the caller gets it: shape and dtype of the source, and the caller's own."""
+    kind = type(adjoint)
+    if adjoint is None or (kind is np.float64 and like is NUMBER):
+        return adjoint
+    if kind is not np.ndarray and kind is not Array:
+        if not isinstance(adjoint, Array):
+            return like.dtype.type(adjoint)
+        adjoint = adjoint.current()
     adjoint = fit(adjoint, like)
     if type(adjoint) is np.ndarray and (adjoint.base is not None or not adjoint.flags.writeable):
         return adjoint.copy()
-    return adjoint.current() if isinstance(adjoint, Array) else adjoint
+    return adjoint
 
 
 def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = False) -> Recording:
@@ -122,7 +126,10 @@ def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = Fa
             result = call.with_leaves(handles)
             if has_aux:
                 result, recording.aux = split_aux(result, call, transform)
-            leaves, recording.structure = tree.flatten(result)
+            if type(result) is Array:
+                leaves, recording.structure = [result], tree.SINGLE
+            else:
+                leaves, recording.structure = tree.flatten(result)
             leaves = [target_leaf(leaf, transform) for leaf in leaves]
             recording.outputs = [
                 x.index if isinstance(x, Array) and x.tape is tape else -1 for x in leaves

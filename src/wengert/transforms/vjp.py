@@ -31,8 +31,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     -------
     out : as returned by `f`
     vjp_fn : callable
-        ``vjp_fn(adjoint)``, with `adjoint` shaped as `out`, gives a tuple with one gradient for each
-        primal. It may be called any number of times, and after the primals have changed.
+        ``vjp_fn(adjoint)``, with `adjoint` shaped as `out`, gives a tuple with one gradient for
+        each primal. It may be called any number of times, and after the primals have changed.
     aux : object
         Only with ``has_aux=True``.
 
@@ -91,8 +91,9 @@ def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> An
 
     Notes
     -----
-    The derivative is the transpose of the transpose: the backward sweep, which is linear in its adjoint,
-    is itself recorded and swept (the "double backward" of D. Maclaurin et al.'s autograd, 2015).
+    The derivative is the transpose of the transpose: the backward sweep, which is linear in its
+    adjoint, is itself recorded and swept (the "double backward" of D. Maclaurin et al.'s autograd,
+    2015).
 
     Examples
     --------

@@ -160,7 +160,8 @@ def _output(x: Any, trace: Batch, axis: int | None) -> Any:
     if isinstance(x, Array) and x.tape is trace:
         if axis is None:
             raise BatchError(
-                f"out_axes is None for a result of shape {x.shape} that differs along the mapped axis.",
+                f"out_axes is None for a result of shape {x.shape} that differs along the mapped "
+                "axis.",
                 "Give the position of the mapped axis in that result.",
             )
         value = x.value if axis == 0 else np.moveaxis(x.value, 0, axis)
