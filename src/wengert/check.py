@@ -219,7 +219,6 @@ def _disagreement(
     f: Any,
     sources: Any,
     chosen: Any,
-    directions: Any,
     mode: str,
     order: int,
     found: Any,

@@ -14,7 +14,7 @@ import numpy as _np
 
 from wengert.tape.array import Array, concrete, constant
 from wengert.tape.levels import depth
-from wengert.tape.views import stack
+from wengert.tape.stacking import stack
 
 __all__ = [
     "arange",

@@ -447,6 +447,15 @@ def test_a_long_tape_needs_no_recursion_and_prints_in_few_lines():
     assert f"\N{MULTIPLICATION SIGN} {n}" in text
 
 
+def test_operations_on_one_line_are_printed_each():
+    t = Tape()
+    x = ConstantNode(2.0, t)
+    y = x * x * x * x * x * x  # noqa: F841 (the log names it)
+    text = str(t)
+    assert "above" not in text
+    assert "#5: y = Multiply(v4, x)" in text
+
+
 def test_an_exception_names_the_node_and_its_line():
     t = Tape()
     x, y = ConstantNode([1.0, 2.0], t), ConstantNode([1.0, 2.0, 3.0], t)

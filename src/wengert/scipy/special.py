@@ -15,7 +15,7 @@ import scipy.special as _special
 from wengert.primitives.registry import REGISTRY
 from wengert.tape.array import Array
 from wengert.tape.dispatch import call, lift
-from wengert.tape.views import stack
+from wengert.tape.stacking import stack
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ from wengert.errors import BatchError, TraceEndedError
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import follow
 from wengert.tape.array import CONSTANTS, Array, Path, Trace, rebuild
-from wengert.tape.views import put
+from wengert.tape.writing import put
 
 
 class Batch(Trace):

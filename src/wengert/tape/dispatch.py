@@ -20,20 +20,12 @@ from wengert.primitives.family import Derived, Primitive
 from wengert.primitives.registry import REGISTRY
 from wengert.primitives.ufunc_methods import METHODS
 from wengert.tape.array import CONSTANTS, Array, Trace, concrete, constant, is_mutable
+from wengert.tape.reading import VIEWING
+from wengert.tape.seams import is_augmented_assignment
+from wengert.tape.stacking import stack
 from wengert.tape.tape import NOTHING, Tape
-from wengert.tape.views import (
-    VIEWING,
-    View,
-    additem,
-    as_view,
-    assign_whole,
-    getitem,
-    setitem,
-    stack,
-    view,
-    write,
-    write_plain,
-)
+from wengert.tape.views import additem, as_view, getitem, setitem
+from wengert.tape.writing import assign_whole, write_plain
 
 UFUNCS: dict[Any, Primitive] = {
     function: entry
@@ -165,8 +157,6 @@ def _deliver_plain(target: np.ndarray, value: Any) -> Any:
     if not isinstance(value, Array) or not value.tape.traces(value):
         target[...] = concrete(value)
         return target
-    from wengert.tape.seams import is_augmented_assignment  # noqa: PLC0415
-
     if is_augmented_assignment(target):
         return value if value.dtype == target.dtype else value.astype(target.dtype)
     write_plain(target, value)
@@ -350,16 +340,11 @@ def _unary(ufunc: np.ufunc) -> Any:
     primitive = UFUNCS[ufunc]
 
     def method(self: Array) -> Any:
-        return apply(primitive, (self.current(),), NOTHING)
+        x = self.current()
+        if type(x.tape) is Tape:
+            return x.tape.unary(primitive, x)
+        return apply(primitive, (x,), NOTHING)
 
-    return method
-
-
-def _method(function: Any) -> Any:
-    def method(self: Array, *args: Any, **kwargs: Any) -> Any:
-        return array_function(self, function, (), (self, *args), kwargs)
-
-    method.__name__ = method.__qualname__ = function.__name__
     return method
 
 
@@ -424,4 +409,3 @@ def _attach() -> None:
 
 
 _attach()
-__all__ = ["View", "apply", "constant", "lift", "view", "write"]

@@ -16,7 +16,7 @@ from wengert.primitives.family import Elementwise, Primitive, zeros_like
 from wengert.primitives.indexing import write as WRITE
 from wengert.tape.array import CONSTANTS, Array, Path, Trace, constant, rebuild
 from wengert.tape.structural import Masked, push_masked
-from wengert.tape.views import put
+from wengert.tape.writing import put
 
 
 class Tangents(Trace):

@@ -19,7 +19,8 @@ from wengert.primitives.shaping import full_shape, permute, reshape_to
 from wengert.tape.array import Array, concrete
 from wengert.tape.dispatch import UFUNCS, apply, array_function, array_ufunc
 from wengert.tape.reading import memory
-from wengert.tape.views import View, assign_whole, view
+from wengert.tape.views import View
+from wengert.tape.writing import assign_whole
 
 # Methods that are NumPy's function of the same name, with the array as first argument.
 _FUNCTIONS = [
@@ -392,4 +393,3 @@ def attach() -> None:
 
 
 attach()
-__all__ = ["Flat", "attach", "view"]

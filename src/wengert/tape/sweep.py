@@ -20,7 +20,7 @@ from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
 from wengert.tape.array import Array
-from wengert.tape.views import add_into, write
+from wengert.tape.writing import add_into, write
 
 _LARGE = 2048
 

@@ -16,18 +16,11 @@ import numpy as np
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import step_into
 from wengert.primitives.taking import gather, holes, scatter
-from wengert.tape.array import Array, Path, Trace, constant
+from wengert.tape.array import Array, Path, Trace
 from wengert.tape.keys import Key, composed, plain_key
 from wengert.tape.reading import VIEWING, look_up, memory, root_of
 from wengert.tape.stacking import stack
-from wengert.tape.writing import (
-    add_into,
-    assign_whole,
-    is_exclusive,
-    put,
-    write,
-    write_plain,
-)
+from wengert.tape.writing import assign_whole, write
 
 
 class View(Array):
@@ -228,21 +221,3 @@ def _scatter_into(x: Array, found: Key, value: Any, add: bool = False) -> None:
         return
     indices, template = holes(mask if isinstance(mask, tuple) else (mask,))
     assign_whole(x, scatter(x.current(), value, *indices, template=template, add=add))
-
-
-__all__ = [
-    "VIEWING",
-    "View",
-    "add_into",
-    "as_view",
-    "assign_whole",
-    "constant",
-    "getitem",
-    "is_exclusive",
-    "put",
-    "setitem",
-    "stack",
-    "view",
-    "write",
-    "write_plain",
-]

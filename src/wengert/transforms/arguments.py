@@ -14,9 +14,8 @@ import numpy as np
 from wengert import tree
 from wengert.errors import ArgumentError, ShapeError, SourceTypeError, TargetTypeError
 from wengert.tape.array import Array
-from wengert.tape.views import stack
+from wengert.tape.stacking import stack
 
-Argnums = int | str | Sequence[int | str]
 _FLOATS = frozenset({float, np.float64, np.float32, np.float16, np.longdouble})
 _COMPLEX = frozenset({complex, np.complex64, np.complex128, np.clongdouble})
 
@@ -49,7 +48,7 @@ class Call:
         self.structures: list[Any] = []
         self.widths: list[int] = []
         for name in self.names:
-            value = args[name] if type(name) is int else kwargs[name]
+            value = args[name] if isinstance(name, int) else kwargs[name]
             if type(value) in _FLOATS:
                 self.leaves.append(value)
                 self.structures.append(tree.SINGLE)
@@ -143,7 +142,7 @@ class Call:
         return "an argument"
 
 
-def check_sources(call: Call, *, is_complex_allowed: bool = True) -> list[Any]:
+def check_sources(call: Call) -> list[Any]:
     """The leaves as numbers or arrays that can be differentiated by, or an error."""
     checked = []
     for position, leaf in enumerate(call.leaves):
@@ -218,6 +217,7 @@ def target_leaf(leaf: Any, transform: str) -> Any:
 
 
 def split_aux(result: Any, call: Call, transform: str) -> tuple[Any, Any]:
+    """The target and the auxiliary data that a function returned as a pair."""
     if not (isinstance(result, tuple) and len(result) == 2):
         raise TargetTypeError(
             f"{transform} with has_aux=True needs a function that returns a pair (target, auxiliary), "

@@ -17,7 +17,7 @@ from wengert import tree
 from wengert.errors import NonScalarTargetError, SourceTypeError
 from wengert.primitives.family import Elementwise, Primitive, fit, like_of
 from wengert.primitives.joining import part as PART
-from wengert.tape.array import Array, constant
+from wengert.tape.array import Array
 from wengert.tape.columns import Columns, Constant, Decision, Place
 from wengert.tape.seams import tracing
 from wengert.tape.structural import backward_masked, has_nan
@@ -380,5 +380,3 @@ def _input_names(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[
         names += [f"{name}{path}" for path in tree.paths(value)]
     return names
 
-
-__all__ = ["Entry", "Trace", "constant", "trace", "unused"]

@@ -13,7 +13,7 @@ from wengert.errors import BatchError
 from wengert.tape.array import Array
 from wengert.tape.batch import Batch
 from wengert.tape.seams import tracing
-from wengert.tape.views import stack
+from wengert.tape.stacking import stack
 from wengert.transforms.arguments import name_of
 
 
