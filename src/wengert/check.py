@@ -98,20 +98,14 @@ def _check(
     weights = tree.map(lambda y: _direction(rng, concrete(y)), f(*args))
     step, relative, absolute = _tolerances(args, chosen, rtol, atol, eps)
 
-    def along(*sources: Any) -> Any:
-        """Directional derivative of the weighted sum of the outputs, by finite differences."""
-        full = list(args)
-        for k, source in zip(chosen, sources, strict=True):
-            full[k] = source
-        return _weighted(f(*full), weights)
-
+    along = _along(f, args, chosen, weights)
     sources = tuple(args[k] for k in chosen)
     expected = _difference(along, sources, directions, step)
     for mode in modes:
         found = _derivative(along, sources, directions, mode)
         if not np.allclose(found, expected, rtol=relative, atol=absolute, equal_nan=False):
             raise _disagreement(
-                along, f, sources, chosen, directions, mode, top - order + 1, found, expected, step
+                along, f, sources, chosen, mode, top - order + 1, found, expected, step
             )
     if order > 1:
         for mode in modes:
@@ -136,12 +130,7 @@ def _higher(f: Any, args: Any, chosen: Any, mode: str) -> Callable[..., Any]:
     directions = tuple(tree.map(lambda x: _direction(rng, x), args[k]) for k in chosen)
 
     def derivative(*full: Any) -> Any:
-        def along(*sources: Any) -> Any:
-            inner = list(full)
-            for k, source in zip(chosen, sources, strict=True):
-                inner[k] = source
-            return _weighted(f(*inner), weights)
-
+        along = _along(f, full, chosen, weights)
         sources = tuple(full[k] for k in chosen)
         if mode == "rev":
             return grad(along, tuple(range(len(chosen))))(*sources)
@@ -149,6 +138,18 @@ def _higher(f: Any, args: Any, chosen: Any, mode: str) -> Callable[..., Any]:
 
     derivative.__name__ = f"{mode} derivative of {name_of(f)}"
     return derivative
+
+
+def _along(f: Any, args: Any, chosen: Any, weights: Any) -> Callable[..., Any]:
+    """The weighted sum of the outputs as a function of the chosen arguments alone."""
+
+    def along(*sources: Any) -> Any:
+        full = list(args)
+        for k, source in zip(chosen, sources, strict=True):
+            full[k] = source
+        return _weighted(f(*full), weights)
+
+    return along
 
 
 def _derivative(along: Any, sources: Any, directions: Any, mode: str) -> Any:

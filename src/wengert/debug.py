@@ -119,8 +119,7 @@ def _forward_origin(entries: list[Any], columns: Columns, infinities: bool) -> O
 def _seeds(entries: list[Any], columns: Columns, outputs: list[int]) -> list[Any]:
     adjoints: list[Any] = [None] * len(entries)
     for index in outputs:
-        like = like_of(columns.values[index])
-        seed = np.ones(like.shape, like.dtype) if like.shape else like.dtype.type(1)
+        seed = like_of(columns.values[index]).ones()
         adjoints[index] = seed if adjoints[index] is None else adjoints[index] + seed
     return adjoints
 

@@ -159,10 +159,6 @@ class GradientCheckError(WengertError, AssertionError):
     """A derivative disagrees with finite differences."""
 
 
-class MissingExtraError(WengertError, ImportError):
-    """An optional package is not installed."""
-
-
 class PicklingError(WengertError, TypeError):
     """A traced Array cannot be pickled."""
 

@@ -181,7 +181,9 @@ def require(a: Any, dtype: Any = None, requirements: Any = None, **kwargs: Any) 
 def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
     """As `numpy.copy`."""
     value = _gathered(a)
-    return value.copy() if isinstance(value, Array) else _made(_np.array(value, order=order, subok=subok))
+    if isinstance(value, Array):
+        return value.copy()
+    return _made(_np.array(value, order=order, subok=subok))
 
 
 def fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:

@@ -15,7 +15,8 @@ import optree
 
 _NAMESPACE = "wengert"
 _LEAVES = {float, int, bool, complex, str, np.ndarray, np.float64, np.float32, np.complex128}
-SINGLE = optree.tree_structure(0.0, namespace=_NAMESPACE)
+_LEAF: Any = 0.0  # optree's annotations know no tree that is a bare leaf
+SINGLE = optree.tree_structure(_LEAF, namespace=_NAMESPACE)
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:

@@ -197,7 +197,7 @@ def _seed(target: Array, gradient: Any) -> Any:
             f"({like.dtype}).",
             "Call np.sum(y).backward(), or pass the adjoint to start from: y.backward(gradient).",
         )
-    return np.ones(like.shape, like.dtype) if like.shape else like.dtype.type(1)
+    return like.ones()
 
 
 def _accumulate(node: Node, adjoint: Any) -> None:
@@ -345,15 +345,7 @@ def _item(self: Array, *index: Any) -> Any:
     return _item_of_traced(self, *index)
 
 
-def _lost_item(self: Array, *index: Any) -> Any:
-    raise LostDerivativeError(
-        f"item() was called on a traced Array of shape {self.shape}, which would lose its "
-        "derivative.",
-        "Use the Array as it is; for the value alone use wg.stop_gradient(x).",
-    )
-
-
-_item_of_traced = getattr(Array, "item", _lost_item)
+_item_of_traced = Array.item
 
 
 def _attach() -> None:
@@ -367,9 +359,9 @@ def _attach() -> None:
         "item": _item,
     }.items():
         setattr(Array, name, method)
-    Array.requires_grad = property(_get_requires_grad, _set_requires_grad)  # type: ignore[attr-defined]
-    Array.grad = property(_get_grad, _set_grad, _del_grad)  # type: ignore[attr-defined]
-    Array.is_leaf = property(_is_leaf)  # type: ignore[attr-defined]
+    Array.requires_grad = property(_get_requires_grad, _set_requires_grad)
+    Array.grad = property(_get_grad, _set_grad, _del_grad)
+    Array.is_leaf = property(_is_leaf)
 
 
 _attach()

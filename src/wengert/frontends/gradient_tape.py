@@ -402,13 +402,9 @@ def _seeds(targets: list[Any], structure: Any, given: Any) -> list[Any]:
                 "Pass one array (or None) for each target.",
             ) from error
     return [
-        _ones(like_of(x)) if part is None else checked_seed(part, like_of(x), "an output gradient")
+        like_of(x).ones() if part is None else checked_seed(part, like_of(x), "an output gradient")
         for x, part in zip(targets, parts, strict=True)
     ]
-
-
-def _ones(like: Like) -> Any:
-    return np.ones(like.shape, like.dtype) if like.shape else like.dtype.type(1)
 
 
 def _result(adjoint: Any, like: Like, fill: bool) -> Any:

@@ -554,7 +554,7 @@ def _seed(target: CompNode, seed: Any) -> Any:
             target._line,
         )
     kind = like.dtype if like.dtype.kind in "fc" else np.dtype(float)
-    return np.ones(like.shape, kind) if like.shape else kind.type(1)
+    return Like(like.shape, kind).ones()
 
 
 def _fitted(gradient: Any, like: Like) -> Any:

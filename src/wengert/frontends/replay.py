@@ -13,8 +13,6 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from wengert.errors import ArgumentError
 from wengert.primitives.family import like_of
 from wengert.transforms.primitive import primitive
@@ -92,7 +90,7 @@ def _as_primitive(node: Any) -> Callable[..., Any]:
             node._output, node._gradient = out, adjoint
             node.backward()
             parts = tuple(
-                _zeros(x) if operand._gradient is None else operand._gradient
+                like_of(x).zeros() if operand._gradient is None else operand._gradient
                 for operand, x in zip(operands, values, strict=True)
             )
         return parts if len(parts) > 1 else parts[0]
@@ -106,11 +104,6 @@ def _as_primitive(node: Any) -> Callable[..., Any]:
 def _signature(names: Sequence[str]) -> inspect.Signature:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return inspect.Signature([inspect.Parameter(name, kind) for name in names])
-
-
-def _zeros(x: Any) -> Any:
-    like = like_of(x)
-    return np.zeros(like.shape, like.dtype) if like.shape else like.dtype.type(0)
 
 
 @contextlib.contextmanager

@@ -480,7 +480,10 @@ qr_of = general(
     jvp=_qr_jvp,
     outputs=2,
     formula="with W = q.H da inv(r): d r = (W - O) r, d q = q O + (1 - q q.H) da inv(r), O = tril(W) - tril(W).H",
-    source="S. F. Walter and L. Lehmann, Algorithmic differentiation of linear algebra functions, arXiv:1001.1654 (2010)",
+    source=(
+        "S. F. Walter and L. Lehmann, Algorithmic differentiation of linear algebra functions, "
+        "arXiv:1001.1654 (2010)"
+    ),
     batch="leading",
     samples=[
         call(well_conditioned(3, 3), complete=False),

@@ -38,6 +38,14 @@ class Like(NamedTuple):
     def size(self) -> int:
         return int(np.prod(self.shape, dtype=int))
 
+    def zeros(self) -> Any:
+        """Zeros of this shape and dtype: a number where there are no axes."""
+        return np.zeros(self.shape, self.dtype) if self.shape else self.dtype.type(0)
+
+    def ones(self) -> Any:
+        """Ones of this shape and dtype: a number where there are no axes."""
+        return np.ones(self.shape, self.dtype) if self.shape else self.dtype.type(1)
+
 
 NUMBER = Like((), np.dtype(np.float64))  # of every Python float, so that `is` finds it
 
@@ -183,7 +191,7 @@ class Primitive:
         self, adjoint: Any, parents: Any, saved: Any, likes: Any, parameters: dict[str, Any]
     ) -> list[Any]:
         """One contribution per operand to its adjoint; None for an operand that is not traced."""
-        contributions = []
+        contributions: list[Any] = []
         for position, parent in enumerate(parents):
             adapter = self.adapters[0 if self.variadic else position]
             if parent < 0 or adapter is None:
@@ -192,7 +200,11 @@ class Primitive:
             like = likes[position] if likes is not None else None
             given = likes if self.variadic else like
             part = adapter(adjoint, saved, given, parameters, position)
-            contributions.append(part if like is None else fit(part, like, self))
+            if like is not None and not (
+                type(part) is np.ndarray and part.shape == like.shape and part.dtype is like.dtype
+            ):
+                part = fit(part, like, self)
+            contributions.append(part)
         return contributions
 
     def push(
@@ -432,6 +444,8 @@ def scale(adjoint: Any, partial: Any, is_spent: bool = False) -> Any:
     """``adjoint * partial``, written into a buffer that nobody else needs if there is one."""
     if type(partial) is not np.ndarray or type(adjoint) is not np.ndarray:
         return _times_number(adjoint, partial, is_spent)
+    if partial.dtype == bool:  # a selection: NumPy multiplies numbers faster by numbers
+        partial = partial.astype(adjoint.dtype)
     if partial.size > _LARGE and partial.shape == adjoint.shape and partial.dtype == adjoint.dtype:
         if sys.getrefcount(partial) <= _UNSHARED and partial.base is None:
             return np.multiply(partial, adjoint, out=partial)
@@ -467,16 +481,10 @@ def unbroadcast(
     part: Any, shape: tuple[int, ...], target: tuple[int, ...], primitive: Primitive | None = None
 ) -> Any:
     """Sum over the axes along which an operand of shape `target` was broadcast to `shape`."""
-    extra = len(shape) - len(target)
-    axes = tuple(range(extra)) + tuple(
-        extra + k
-        for k, (size, full) in enumerate(zip(target, shape[extra:], strict=False))
-        if size == 1 and full != 1
-    )
+    axes = _broadcast_axes(shape, target)
     try:
         if axes:
-            add_up = np.add.reduce if type(part) is np.ndarray else np.sum
-            part = add_up(part, axis=axes)
+            part = np.add.reduce(part, axes) if type(part) is np.ndarray else np.sum(part, axes)
         return part if part.shape == target else part.reshape(target)
     except ValueError:
         raise RuleError(
@@ -484,6 +492,13 @@ def unbroadcast(
             f"{shape} for an operand of shape {target}.",
             "Return the adjoint in the operand's shape.",
         ) from None
+
+
+@functools.lru_cache(maxsize=4096)
+def _broadcast_axes(shape: tuple[int, ...], target: tuple[int, ...]) -> tuple[int, ...]:
+    extra = len(shape) - len(target)
+    pairs = enumerate(zip(target, shape[extra:], strict=False))
+    return (*range(extra), *(extra + k for k, (size, full) in pairs if size == 1 != full))
 
 
 def cast(part: Any, dtype: Any, target: Any) -> Any:

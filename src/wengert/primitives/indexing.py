@@ -75,7 +75,7 @@ def assign(x: Any, path: Any, value: Any, *, add: bool = False) -> None:
         np.add.at(view, key, value)
 
 
-_EVERYTHING = ("getitem", ...)
+_EVERYTHING: tuple[str, Any] = ("getitem", ...)
 _SIMPLE = frozenset({int, slice})
 
 

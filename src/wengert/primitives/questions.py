@@ -77,9 +77,13 @@ filled = locally_constant(
 
 
 def _like(prototype: Any, dtype: Any, shape: Any, value: Any) -> Any:
-    shape = prototype.shape if shape is None else shape
-    shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+    shape = _shape_given(prototype, shape)
     return filled(prototype, shape=shape, dtype=np.dtype(dtype or prototype.dtype), value=value)
+
+
+def _shape_given(prototype: Any, shape: Any) -> tuple[Any, ...]:
+    shape = prototype.shape if shape is None else shape
+    return tuple(shape) if isinstance(shape, tuple | list) else (shape,)
 
 
 @derived(np.zeros_like, samples=_one)
@@ -139,9 +143,7 @@ def full_like(
     if type(fill_value) in (int, float, complex, bool):
         return _like(a, dtype, shape, fill_value)
     traced = a if hasattr(type(a), "__record__") else fill_value
-    shape = a.shape if shape is None else shape
-    shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-    out = filled(traced, shape=shape, dtype=np.dtype(dtype or a.dtype), value=0)
+    out = filled(traced, shape=_shape_given(a, shape), dtype=np.dtype(dtype or a.dtype), value=0)
     out[...] = fill_value
     return out
 

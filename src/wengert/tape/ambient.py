@@ -25,7 +25,7 @@ from wengert.primitives.joining import part as PART
 from wengert.tape.array import Array, Path, Trace, rebuild
 from wengert.tape.structural import backward_masked, has_nan
 from wengert.tape.sweep import backward
-from wengert.tape.tape import _PLAIN, NOTHING, _likes
+from wengert.tape.tape import NOTHING, likes_of
 from wengert.tape.writing import put
 
 
@@ -188,7 +188,7 @@ class Ambient(Trace):
         elif type(out) is np.float64 and type(v1) in _FLOATS and type(v2) in _FLOATS:
             likes = None
         else:
-            likes = _likes((v1, v2), [0 if p is not None else -1 for p in parents], out)
+            likes = likes_of((v1, v2), [0 if p is not None else -1 for p in parents], out)
         return Array(out, self, Node(recorders, primitive, parents, saved, likes))
 
     def _add(
@@ -210,7 +210,7 @@ class Ambient(Trace):
         if primitive.needs_likes or primitive.outputs > 1:
             likes: Any = tuple([like_of(value) for value in values])
         else:
-            likes = _likes(values, [0 if live else -1 for live in is_live], out)
+            likes = likes_of(values, [0 if live else -1 for live in is_live], out)
         node = Node(recorders, primitive, parents, tuple(saved), likes, parameters)
         if primitive.outputs > 1:
             return self._parts(out, node)
@@ -269,6 +269,7 @@ class Ambient(Trace):
 AMBIENT = Ambient()
 _OBJECT = np.dtype(object)
 _FLOATS = frozenset({float, np.float64})
+_PLAIN = frozenset({float, int, bool, complex, np.float64, np.float32, np.int64, np.complex128})
 
 
 def _check_leaf(node: Node | None) -> None:

@@ -12,7 +12,8 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -93,11 +94,20 @@ class Array:
     __array_priority__ = 1000.0
     __hash__ = object.__hash__
 
-    if TYPE_CHECKING:  # attached by dispatch.py and methods.py
+    if TYPE_CHECKING:  # attached by dispatch.py, methods.py and frontends/backward.py
+        __record__: ClassVar[Callable[..., Any]]
+        __array_ufunc__: ClassVar[Callable[..., Any]]
+        __array_function__: ClassVar[Callable[..., Any]]
+        __getitem__: Any
+        __setitem__: Any
+        __divmod__: Any
+        __rdivmod__: Any
+        item: Any
+        requires_grad: Any
+        grad: Any
+        is_leaf: Any
 
         def __getattr__(self, name: str) -> Any: ...
-        def __getitem__(self, key: Any) -> Any: ...
-        def __setitem__(self, key: Any, value: Any) -> None: ...
 
     def __init__(self, value: Any, tape: Trace, index: Any = None):
         self.value = value
@@ -140,14 +150,6 @@ class Array:
     @property
     def nbytes(self) -> int:
         return self.itemsize * self.size
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        return np.empty(self.shape, self.dtype).strides
-
-    @property
-    def flags(self) -> Any:
-        return np.asarray(concrete(self)).flags
 
     @property
     def base(self) -> Any:
@@ -265,6 +267,11 @@ def constant(value: Any) -> Any:
     return value
 
 
+def from_outside(x: Array) -> Any:
+    """What a plain handle is to a trace further in: it stays as it is when the handle moves."""
+    return x.value if x.tape is CONSTANTS else Array(x.value, x.tape, x.index)
+
+
 def rebuild(like: tuple[Any, ...], parts: list[Any]) -> tuple[Any, ...]:
     """A tuple of the same type: NumPy returns named ones from its linear algebra."""
     return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
@@ -316,7 +323,8 @@ def _lost(x: Array, operation: str) -> LostDerivativeError:
 
 def _called_function() -> str:
     """Name of the library function that user code was calling, if it was one written in Python."""
-    user, frame, called = user_frame(), sys._getframe(1), None
+    user, called = user_frame(), None
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame is not user:
         module = frame.f_globals.get("__name__", "")
         if not module.startswith("wengert"):

@@ -15,7 +15,7 @@ import numpy as np
 from wengert.errors import BatchError, TraceEndedError
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import follow
-from wengert.tape.array import CONSTANTS, Array, Path, Trace, rebuild
+from wengert.tape.array import Array, Path, Trace, from_outside, rebuild
 from wengert.tape.writing import put
 
 
@@ -54,7 +54,7 @@ class Batch(Trace):
         x = x.current()
         if x.tape is self:
             return x.value, True
-        return (x.value if x.tape is CONSTANTS else Array(x.value, x.tape, x.index)), False
+        return from_outside(x), False
 
     def record(
         self, primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]
@@ -73,9 +73,7 @@ class Batch(Trace):
     def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
         v, has_batch = self.split(value)
         if root.tape is not self:
-            held = (
-                root.value if root.tape is CONSTANTS else Array(root.value, root.tape, root.index)
-            )
+            held = from_outside(root)
             root.value = np.array(np.broadcast_to(held, (self.size, *np.shape(held))))
         moved = batch_path(path, self.size)
         if ends_in_copy(moved):
@@ -107,21 +105,19 @@ def batch(
         ndim = max(np.ndim(v) - b for v, b in zip(values, batched, strict=True))
         aligned = [align(v, ndim) if b else v for v, b in zip(values, batched, strict=True)]
         return primitive(*aligned, **parameters)
-    if how == "axis":
-        full = [v if b else spread(v, size) for v, b in zip(values, batched, strict=True)]
-        return primitive(*full, **(parameters | {"axis": move_axis(parameters["axis"])}))
+    if how not in ("axis", "leading", "path"):
+        return loop(primitive, values, batched, size, parameters)
+    full = [v if b else spread(v, size) for v, b in zip(values, batched, strict=True)]
     if how == "leading":
-        full = [v if b else spread(v, size) for v, b in zip(values, batched, strict=True)]
         return primitive(*full, **parameters)
-    if how == "path":
-        full = [v if b else spread(v, size) for v, b in zip(values, batched, strict=True)]
-        path = batch_path(parameters["path"], size)
-        if len(full) > 1 and ends_in_copy(path):
-            return loop(primitive, values, batched, size, parameters)
-        if len(full) > 1:
-            full[1] = align(full[1], target_ndim(full[0], path))
-        return primitive(*full, **(parameters | {"path": path}))
-    return loop(primitive, values, batched, size, parameters)
+    if how == "axis":
+        return primitive(*full, **(parameters | {"axis": move_axis(parameters["axis"])}))
+    path = batch_path(parameters["path"], size)
+    if len(full) > 1 and ends_in_copy(path):
+        return loop(primitive, values, batched, size, parameters)
+    if len(full) > 1:
+        full[1] = align(full[1], target_ndim(full[0], path))
+    return primitive(*full, **(parameters | {"path": path}))
 
 
 def loop(

@@ -64,8 +64,8 @@ class Decision(NamedTuple):
 class Columns:
     """Parallel lists, one element per entry; and the decisions taken between them."""
 
-    def __init__(self, trace: Trace | None = None):
-        self.tape = trace
+    def __init__(self) -> None:
+        self.tape: Trace | None = None  # whose entries these are
         self.values: list[Any] = []
         self.operands: list[tuple[Any, ...]] = []
         self.parameters: list[dict[str, Any]] = []

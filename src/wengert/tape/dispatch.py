@@ -35,7 +35,7 @@ UFUNCS: dict[Any, Primitive] = {
 
 
 def apply(primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
-    """Record a primitive on the innermost trace of its operands; what NumPy would view is a View."""
+    """Record a primitive on its operands' innermost trace; what NumPy would view is a View."""
     if primitive in VIEWING:
         seen = as_view(primitive, operands[0], parameters)
         if seen is not None:
@@ -389,10 +389,10 @@ _COMPARISONS = {
 
 def _attach() -> None:
     """Give Array its operators and protocols."""
-    Array.__record__ = staticmethod(apply)  # type: ignore[attr-defined]
-    Array.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
-    Array.__array_function__ = array_function  # type: ignore[attr-defined]
-    Array.__getitem__, Array.__setitem__ = getitem, setitem  # type: ignore[method-assign]
+    Array.__record__ = staticmethod(apply)
+    Array.__array_ufunc__ = array_ufunc
+    Array.__array_function__ = array_function
+    Array.__getitem__, Array.__setitem__ = getitem, setitem
     for name, (ufunc, operate) in _BINARY.items():
         if ufunc not in UFUNCS:
             continue
@@ -400,7 +400,7 @@ def _attach() -> None:
         setattr(Array, f"__{name}__", forward)
         setattr(Array, f"__r{name}__", reflected)
         setattr(Array, f"__i{name}__", _in_place(operate))
-    Array.__divmod__, Array.__rdivmod__ = _divmod, _reflected_divmod  # type: ignore[attr-defined]
+    Array.__divmod__, Array.__rdivmod__ = _divmod, _reflected_divmod
     for name, ufunc in _COMPARISONS.items():
         setattr(Array, f"__{name}__", _comparison(ufunc))
     unary = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}

@@ -14,7 +14,7 @@ import numpy as np
 from wengert.errors import TraceEndedError
 from wengert.primitives.family import Elementwise, Primitive, zeros_like
 from wengert.primitives.indexing import write as WRITE
-from wengert.tape.array import CONSTANTS, Array, Path, Trace, constant, rebuild
+from wengert.tape.array import CONSTANTS, Array, Path, Trace, constant, from_outside, rebuild
 from wengert.tape.structural import Masked, push_masked
 from wengert.tape.writing import put
 
@@ -81,7 +81,7 @@ class Tangents(Trace):
         x = x.current()
         if x.tape is self:
             return x.value, x.index
-        return (x.value if x.tape is CONSTANTS else Array(x.value, x.tape, x.index)), None
+        return from_outside(x), None
 
     def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
         v, tangent = self.split(value)
@@ -89,8 +89,7 @@ class Tangents(Trace):
             own = root.index
         else:
             own = None
-            if root.tape is not CONSTANTS:
-                root.value = Array(root.value, root.tape, root.index)
+            root.value = from_outside(root)
         if self.masked:
             before = (root.value, v)
             own = push_masked(WRITE, [own, tangent], before, before[0], {"path": path, "add": add})

@@ -16,27 +16,26 @@ _held: dict[int, list[Any]] = {}
 _guard = threading.Lock()
 
 
-def hold(array: np.ndarray, mine: list[Any]) -> None:
+def hold(array: np.ndarray, mine: dict[int, np.ndarray]) -> None:
     """Make an array, and the arrays it is a view of, read-only on behalf of `mine`."""
     link: Any = array
-    while type(link) is np.ndarray:
+    while type(link) is np.ndarray and id(link) not in mine:
         if link.flags.writeable or id(link) in _held:
             with _guard:
                 entry = _held.setdefault(id(link), [link, 0, []])
                 entry[1] += 1
                 link.flags.writeable = False
-            mine.append(link)
+            mine[id(link)] = link
         link = link.base
 
 
-def release(mine: list[Any]) -> None:
+def release(mine: dict[int, np.ndarray]) -> None:
     """Give back all that `mine` holds."""
     if not mine:
         return
     with _guard:
-        for array in reversed(
-            mine
-        ):  # bases before their views: a view of a locked base stays locked
+        # Bases before their views: a view of a locked base stays locked.
+        for array in reversed(mine.values()):
             entry = _held[id(array)]
             entry[1] -= 1
             if entry[1] == 0:

@@ -1,11 +1,11 @@
 """The seams of NumPy's protocols, closed while a trace is active (DESIGN, decision 5).
 
-Functions with no array argument to dispatch on (`np.zeros`, `np.array`) and those that convert (`math.sin`)
-are replaced in their modules by wrappers while any trace is active anywhere; a wrapper hands a call to
-its mirror only if user code itself makes it, in a context that is tracing, and passes it straight through
-otherwise. The mirrors register here; this file knows none of them. The one difficulty is to change nothing
-for others: threads, installed packages, extension modules (they leave no frame: `called_name` reads the
-user's bytecode), and everyone once the last trace has ended.
+Functions with no array argument to dispatch on (`np.zeros`, `np.array`) and those that convert
+(`math.sin`) are replaced in their modules by wrappers while any trace is active anywhere; a wrapper
+hands a call to its mirror only if user code itself makes it, in a context that is tracing, and
+passes it straight through otherwise. The mirrors register here; this file knows none of them. The
+one difficulty is to change nothing for others: threads, installed packages, extension modules (they
+leave no frame: `called_names` reads the user's bytecode), and all once the last trace has ended.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 
 from wengert.errors import LostDerivativeError, is_user_file, user_frame
 from wengert.tape.levels import depth, enter, leave
+from wengert.tape.tape import Tape
 
 _guard = threading.Lock()
 _enabled: ContextVar[bool] = ContextVar("wengert_intercept", default=True)
@@ -75,7 +76,7 @@ def mirror_of(function: Any) -> Callable[..., Any] | None:
     for seam in SEAMS.table:
         for name, original in seam.originals.items():
             if function is original or function is seam.wrappers[name]:
-                return seam.wrappers[name].mirror  # type: ignore[no-any-return]
+                return seam.wrappers[name].mirror
     return None
 
 
@@ -94,8 +95,8 @@ def _wrapper(original: Any, replacement: Callable[..., Any]) -> Any:
 def _is_called_by_user(frame: FrameType, wrapper: Any, name: str) -> bool:
     """True if the call that `frame` is at is written in user code as a call of the wrapper.
 
-    An extension module (numpy.random, say) that user code calls looks `np.empty` up in the module too, and
-    leaves no frame of its own. It relies on getting an ndarray: anything else crashes the process.
+    An extension module (numpy.random, say) that user code calls looks `np.empty` up in the module
+    too, and leaves no frame of its own. Given anything but an ndarray, it crashes the process.
     """
     code = frame.f_code
     if not is_user_file(code.co_filename):
@@ -127,10 +128,10 @@ def _looked_up(frame: FrameType, names: tuple[str, ...]) -> Any:
 
 
 def called_names(code: CodeType, instruction: int) -> tuple[str, ...]:
-    """How user code names what it calls at an instruction: ``("np", "zeros")``; empty if not to be told.
+    """How user code names what it calls at an instruction: ``("np", "zeros")``; empty if unknown.
 
-    The function's expression starts where the call does; the names loaded there, by how far they reach,
-    spell it.
+    The function's expression starts where the call does; the names loaded there, by how far they
+    reach, spell it.
     """
     positions = list(code.co_positions())
     line, last_line, column, last_column = positions[instruction // 2]
@@ -176,8 +177,8 @@ class intercept:  # noqa: N801 (called as a function; also a context manager)
     ----------
     on : bool
         Off: inside a trace they are NumPy's and Python's own, and filling their arrays with traced
-        values is an error. It holds for the current context (thread, task); used as a context manager, until
-        its end.
+        values is an error. It holds for the current context (thread, task); used as a context
+        manager, until its end.
 
     Examples
     --------
@@ -201,9 +202,8 @@ class intercept:  # noqa: N801 (called as a function; also a context manager)
 # ----------------------------------------------------------------------------- plain op= traced
 
 _BINARY_OP = dis.opmap["BINARY_OP"]
-_FIRST_IN_PLACE = (
-    13  # operands of BINARY_OP from here on are `+=` and its like (CPython 3.11 to 3.13)
-)
+# Operands of BINARY_OP from here on are `+=` and its like (CPython 3.11 to 3.13).
+_FIRST_IN_PLACE = 13
 
 
 class _Holders:
@@ -217,11 +217,8 @@ class _Holders:
             cls.count = -1  # while it is measured: is_augmented_assignment then only counts
             namespace: dict[str, Any] = {}
             code = "def probe(make, traced):\n    plain = make(1)\n    plain += traced\n"
-            exec(
-                compile(code, "<wengert-probe>", "exec"), namespace
-            )  # its own code: user code to us
-            from wengert.tape.tape import Tape  # noqa: PLC0415 (records by way of this file)
-
+            # Code of its own, which is user code to us.
+            exec(compile(code, "<wengert-probe>", "exec"), namespace)
             namespace["probe"](np.ndarray, Tape(1).input(1.0))
         return cls.count
 
@@ -229,8 +226,8 @@ class _Holders:
 def is_augmented_assignment(target: np.ndarray) -> bool:
     """True if user code is at ``target op= …`` and names `target` only once.
 
-    The name is then bound to the traced result. An array with a second holder would keep the old value
-    there: that is an error, as NumPy would have changed it.
+    The name is then bound to the traced result. An array with a second holder would keep the old
+    value there: that is an error, as NumPy would have changed it.
     """
     holders = sys.getrefcount(target)
     frame = user_frame(sys._getframe(1))
@@ -244,8 +241,8 @@ def is_augmented_assignment(target: np.ndarray) -> bool:
         return True
     if holders > _Holders.of_one_variable():
         raise LostDerivativeError(
-            f"a plain array of shape {target.shape} that more than one name (or a tape) holds was to be "
-            "changed in place by a traced value: the other holder would lose the derivative.",
+            f"a plain array of shape {target.shape} that more than one name (or a tape) holds was "
+            "to be changed in place by a traced value: the other holder would lose the derivative.",
             "Write plain = plain + x, or make the array inside the function with np.array(plain).",
         )
     return True

@@ -128,8 +128,8 @@ def has_nan(value: Any) -> bool:
         return False
     if not array.flags.c_contiguous:
         return bool(np.isnan(array).any())
-    # A product with itself is NaN if an element is; that of finite numbers or infinities is not, but
-    # for complex infinities, which the second look sorts out.
+    # A product with itself is NaN if an element is; that of finite numbers or infinities is not,
+    # but for complex infinities, which the second look sorts out.
     total = np.vdot(array, array)
     return bool(total != total) and bool(np.isnan(array).any())
 

@@ -1,9 +1,9 @@
 """The two sweeps over the entries of a tape: adjoints backward, tangents forward.
 
-The plain backward sweep comes first. If it makes a NaN, a second one carries masks of structural zeros
-(what a selection did not take), which alone annihilate an infinite partial; a genuine 0 * inf stays NaN
-(DESIGN, Semantics). The one difficulty is memory: adjoints of elements are added into one buffer, which
-is written in place if the sweep alone holds it.
+The plain backward sweep comes first. If it makes a NaN, a second one carries masks of structural
+zeros (what a selection did not take), which alone annihilate an infinite partial; a genuine 0 * inf
+stays NaN (DESIGN, Semantics). The one difficulty is memory: adjoints of elements are added into one
+buffer, which is written in place if the sweep alone holds it.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def backward(
 ) -> None:
     """Sweep from the last entry to the first, adding into `adjoints` (one per entry, or None).
 
-    With `keep`, adjoints of intermediate entries stay, for those who look at them; otherwise only those
-    of inputs do. With `only`, one entry is swept.
+    With `keep`, adjoints of intermediate entries stay, for those who look at them; otherwise only
+    those of inputs do. With `only`, one entry is swept.
     """
     for index in range(len(entries) - 1, -1, -1) if only is None else (only,):
         adjoint = adjoints[index]
@@ -141,7 +141,8 @@ def _pull_write(adjoints: list[Any], adjoint: Any, entry: Any, keep: bool) -> No
     if root < 0:
         return
     if not parameters["add"]:
-        # Held by `backward`, by this function and by the call of getrefcount: as many as in is_sole.
+        # Held by `backward`, by this function and by the call of getrefcount: as many as in
+        # is_sole.
         if keep or sys.getrefcount(adjoint) > _SOLE or not _owns(adjoint):
             adjoint = _own(adjoint)
         if isinstance(adjoint, Array):

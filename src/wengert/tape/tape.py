@@ -1,10 +1,10 @@
 """`Tape`: the append-only list of entries that a reverse-mode trace records.
 
-An entry is a flat tuple (primitive, parents, saved, likes, parameters): indices of the traced operands
-(-1 for a constant), the values that the backward sweep will read, and shapes where an operand's differs
-from the output's. An input's entry is None. `columns` holds, for tapes that are looked at, what a sweep does not
-need: every value, every operand, the user's line. The one difficulty is speed: `binary` and `unary`
-record the commonest entries in a few bytecodes.
+An entry is a flat tuple (primitive, parents, saved, likes, parameters): indices of the traced
+operands (-1 for a constant), the values that the backward sweep will read, and shapes where an
+operand's differs from the output's. An input's entry is None. `columns` holds, for tapes that are
+looked at, what a sweep does not need: every value, every operand, the user's line. The one
+difficulty is speed: `binary` and `unary` record the commonest entries in a few bytecodes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
 from wengert.tape import locks
-from wengert.tape.array import CONSTANTS, Array, Path, Trace, constant, rebuild
+from wengert.tape.array import CONSTANTS, Array, Path, Trace, constant, from_outside, rebuild
 from wengert.tape.columns import Columns
 from wengert.tape.writing import put
 
@@ -33,7 +33,6 @@ _ONE = (True,)
 _UNSAVED = (None, None, None)
 _FLOAT64 = np.dtype(np.float64)
 _SCALARS = frozenset({float, np.float64})
-_PLAIN = frozenset({float, int, bool, complex, np.float64, np.float32, np.int64, np.complex128})
 
 
 class Ended(list[Any]):
@@ -63,10 +62,10 @@ class Tape(Trace):
     def __init__(self, level: int, columns: Columns | None = None):
         self.level = level
         self.entries: list[Any] = []
-        self.held: list[Any] = []  # plain arrays that entries hold, read-only for the while
+        self.held: dict[int, np.ndarray] = {}  # plain arrays of entries, read-only for the while
         self.columns = columns
-        # Shared by all entries that read or write one element of an array of one shape, or at one place:
-        # a loop over elements keeps only indices.
+        # Shared by all entries that read or write one element of an array of one shape, or at one
+        # place: a loop over elements keeps only indices.
         self.element_likes: dict[Any, Any] = {}
         self.element_paths: dict[Any, dict[str, Any]] = {}
         self.element_writes: dict[Any, dict[str, Any]] = {}
@@ -117,7 +116,7 @@ class Tape(Trace):
             return constant(out)
         kept = primitive.keeps(_ONE)
         saved = (value if kept[0] else None, out if kept[1] else None)
-        likes = (like_of(value),) if primitive.needs_likes else _likes((value,), (index,), out)
+        likes = (like_of(value),) if primitive.needs_likes else likes_of((value,), (index,), out)
         if primitive.outputs > 1:  # known only now: an operation made at run time
             return self.add(primitive, (index,), (value,), out, parameters, (x,))
         entries = self.entries
@@ -142,7 +141,7 @@ class Tape(Trace):
         if primitive.needs_likes or primitive.outputs > 1:
             likes: Any = tuple([like_of(value) for value in values])
         else:
-            likes = _likes(values, parents, out)
+            likes = likes_of(values, parents, out)
         self.entries.append((primitive, parents, saved, likes, parameters))
         index = len(self.entries) - 1
         if self.columns is not None:
@@ -177,7 +176,7 @@ class Tape(Trace):
         if type(out) in _SCALARS and type(v1) is not np.ndarray and type(v2) is not np.ndarray:
             saved: tuple[Any, ...] = (v1, v2, out)
             if (i1 >= 0 and type(v1) not in _SCALARS) or (i2 >= 0 and type(v2) not in _SCALARS):
-                likes = _likes((v1, v2), (i1, i2), out)
+                likes = likes_of((v1, v2), (i1, i2), out)
         else:
             if i1 >= 0:
                 k1, k2, k3 = primitive.both if i2 >= 0 else primitive.first
@@ -191,7 +190,7 @@ class Tape(Trace):
             if primitive.needs_likes:
                 likes = (like_of(v1), like_of(v2))
             else:
-                likes = _likes((v1, v2), (i1, i2), out)
+                likes = likes_of((v1, v2), (i1, i2), out)
         entries = self.entries
         entries.append((primitive, (i1, i2), saved, likes, NOTHING))
         return Array(out, self, len(entries) - 1)
@@ -202,10 +201,9 @@ class Tape(Trace):
             if not isinstance(x, Array):
                 return x, -1
             x = x.current()
-        trace = x.tape
-        if trace is self:
+        if x.tape is self:
             return x.value, x.index
-        return (x.value if trace is CONSTANTS else Array(x.value, trace, x.index)), -1
+        return from_outside(x), -1
 
     def unary(self, primitive: Primitive, x: Array) -> Any:
         """As `record` for a ufunc of one operand of this tape, in fewer steps."""
@@ -289,21 +287,10 @@ class Tape(Trace):
             parent = root.index
         else:
             parent = -1
-            if root.tape is not CONSTANTS:  # of an outer level: that handle's value stays as it is
-                root.value = Array(root.value, root.tape, root.index)
+            root.value = from_outside(root)
         if isinstance(value, Array):
             value = value.current()
-            if value.tape is self:
-                v, index = value.value, value.index
-            else:
-                v = (
-                    value.value
-                    if value.tape is CONSTANTS
-                    else Array(value.value, value.tape, value.index)
-                )
-                index = -1
-        else:
-            v, index = value, -1
+        v, index = self.split(value)
         like = like_of(root.value)
         before = None
         if self.columns is not None:
@@ -320,31 +307,33 @@ class Tape(Trace):
         root.index = len(self.entries) - 1
 
 
-def _likes(
+def likes_of(
     values: Sequence[Any], parents: Sequence[int], out: Any
 ) -> tuple[Like | None, ...] | None:
-    """Shape and dtype of the traced operands that differ in it from the output; None if none does."""
-    like = None
+    """Shape and dtype of traced operands where they differ from the output's; None if none does."""
+    if type(out) is np.ndarray:
+        shape, dtype = out.shape, out.dtype
+    else:
+        shape, dtype = like_of(out)
     found: list[Like | None] = []
     differs = False
     for value, parent in zip(values, parents, strict=True):
-        if parent < 0 or (type(value) in _SCALARS and type(out) in _SCALARS):
-            found.append(None)
-            continue
-        if type(value) is np.ndarray and type(out) is np.ndarray:
-            if value.shape == out.shape and value.dtype is out.dtype:
-                found.append(None)
-                continue
-        like = like or like_of(out)
-        own = like_of(value)
-        same = own == like
-        found.append(None if same else own)
-        differs = differs or not same
+        own = None
+        if parent >= 0:
+            if type(value) is np.ndarray:
+                if value.shape != shape or value.dtype != dtype:
+                    own = Like(value.shape, value.dtype)
+            else:
+                like = like_of(value)
+                own = None if like == (shape, dtype) else like
+            differs = differs or own is not None
+        found.append(own)
     return tuple(found) if differs else None
 
 
+
 def _sole() -> int:
-    """What getrefcount says of a buffer that a handle and one variable hold; -1 where there are no counts."""
+    """What getrefcount says of a buffer that a handle and one variable hold; -1 without counts."""
     if not hasattr(sys, "getrefcount"):
         return -1
     handle = Array(np.empty(1), CONSTANTS)

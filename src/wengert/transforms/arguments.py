@@ -1,7 +1,7 @@
-"""What every transform does with arguments: choose them by position or name, check them, flatten them.
+"""What every transform does with arguments: choose by position or name, check, flatten.
 
-`Call` binds one call of a function: the leaves of the chosen arguments are what is differentiated, all
-else is passed on untouched.
+`Call` binds one call of a function: the leaves of the chosen arguments are what is differentiated,
+all else is passed on untouched.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Call:
     """
 
     __slots__ = (
-        "args", "function", "is_flat", "is_single", "kwargs", "leaves", "names", "structures", "widths"
+        "args", "function", "is_flat", "is_single", "kwargs", "leaves", "names", "structures",
+        "widths",
     )  # fmt: skip
 
     def __init__(
@@ -126,7 +127,7 @@ class Call:
         return trees
 
     def packed(self, leaves: Sequence[Any]) -> Any:
-        """As `rebuilt`: one tree for a single source, a tuple for several; a dict for names alone."""
+        """As `rebuilt`: one tree for a single source or a single name, otherwise a tuple."""
         trees = self.rebuilt(leaves)
         if self.is_single or (len(trees) == 1 and isinstance(self.names[0], str)):
             return trees[0]
@@ -178,10 +179,12 @@ def _no_source(leaf: Any, call: Call, position: int) -> SourceTypeError:
     remedy = (
         "Pass a float: 3.0 instead of 3, or x.astype(float)."
         if isinstance(leaf, int | bool) or getattr(leaf, "dtype", np.dtype("O")).kind in "iub"
-        else "Pass floats or arrays of floats; to leave an argument out, choose others with argnums=."
+        else "Pass floats or arrays of floats; to leave an argument out, choose others with "
+        "argnums=."
     )
     return SourceTypeError(
-        f"{described} is {found}, and only real or complex floating-point numbers have derivatives.",
+        f"{described} is {found}, and only real or complex floating-point numbers have "
+        "derivatives.",
         remedy,
     )
 
@@ -210,8 +213,8 @@ def target_leaf(leaf: Any, transform: str) -> Any:
         found = type(leaf).__name__
         remedy = "Return a number, an array, or a tree (tuple, list, dict, dataclass) of them."
     raise TargetTypeError(
-        f"{transform} needs a function that returns floating-point numbers, but it returned {found} "
-        f"({leaf!r:.60}).",
+        f"{transform} needs a function that returns floating-point numbers, but it returned "
+        f"{found} ({leaf!r:.60}).",
         remedy,
     )
 
@@ -220,8 +223,8 @@ def split_aux(result: Any, call: Call, transform: str) -> tuple[Any, Any]:
     """The target and the auxiliary data that a function returned as a pair."""
     if not (isinstance(result, tuple) and len(result) == 2):
         raise TargetTypeError(
-            f"{transform} with has_aux=True needs a function that returns a pair (target, auxiliary), "
-            f"but {name_of(call.function)} returned {type(result).__name__}.",
+            f"{transform} with has_aux=True needs a function that returns a pair (target, "
+            f"auxiliary), but {name_of(call.function)} returned {type(result).__name__}.",
             "Return (target, auxiliary), or leave has_aux out.",
         )
     return result

@@ -7,8 +7,9 @@ the original.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -23,7 +24,18 @@ from wengert.errors import (
 from wengert.tape.array import Array
 
 
-def explained(error: Exception, held: list[Any]) -> Exception:
+def fail(error: Exception, held: Collection[Any] = ()) -> NoReturn:
+    """Raise, in place of an error that left user code, the one that helps.
+
+    `held` are the plain arrays that a tape has made read-only.
+    """
+    better = explained(error, held)
+    if better is error:
+        raise error
+    raise better from error
+
+
+def explained(error: Exception, held: Collection[Any]) -> Exception:
     """The error to raise in place of one that user code raised; the same one where it says all."""
     if isinstance(error, WengertError):
         return error

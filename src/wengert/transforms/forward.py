@@ -21,7 +21,7 @@ from wengert.transforms.arguments import (
     split_aux,
     target_leaf,
 )
-from wengert.transforms.failures import explained
+from wengert.transforms.failures import fail
 from wengert.transforms.reverse import own_result
 
 
@@ -101,10 +101,7 @@ def _pushed(
             pairs = [_split(x, trace, given) for x in leaves]
             aux = tree.map(lambda x: _split(x, trace, given)[0], aux)
         except Exception as error:
-            better = explained(error, [])
-            if better is error:
-                raise
-            raise better from error
+            fail(error)
         finally:
             trace.has_ended = True
     outs = tree.unflatten(structure, [value for value, _ in pairs])

@@ -162,20 +162,13 @@ def filled(recording: Recording, adjoints: list[Any], transform: str, strict: bo
         return adjoints
     report_disconnected(recording, adjoints, transform, strict)
     return [
-        _zero(like) if adjoint is None else adjoint
+        like.zeros() if adjoint is None else adjoint
         for adjoint, like in zip(adjoints, recording.likes, strict=True)
     ]
 
 
-def _zero(like: Any) -> Any:
-    return np.zeros(like.shape, like.dtype) if like.shape else like.dtype.type(0)
-
-
 def _one(value: Any) -> Any:
-    if type(value) in (float, np.float64):
-        return 1.0
-    like = like_of(value)
-    return np.ones(like.shape, like.dtype) if like.shape else like.dtype.type(1)
+    return 1.0 if type(value) in (float, np.float64) else like_of(value).ones()
 
 
 def scalar_target(recording: Recording, holomorphic: bool) -> Any:

@@ -184,7 +184,7 @@ def _transpose(rule: Any, position: int, operands: tuple[str, ...], of: str) -> 
         known["like"] = like_of(known[operands[position]])
         # A vjp is linear in an adjoint (shaped as the result), a jvp in a tangent (as the operand).
         like = like_of(known["out"]) if of == "adjoint" else known["like"]
-        zero = np.zeros(like.shape, like.dtype) if like.shape else like.dtype.type(0)
+        zero = like.zeros()
         call = Call(lambda z: rule(z, *[known[n] for n in named], **static), (zero,), {}, 0, None)
         (part,) = record(call, "primitive").pull([given])
         return zero if part is None else part
@@ -201,7 +201,7 @@ def _transpose(rule: Any, position: int, operands: tuple[str, ...], of: str) -> 
     return transposed
 
 
-# ----------------------------------------------------------------------- operations made at run time
+# ---------------------------------------------------------------------- operations made at run time
 
 
 def operation(f: Callable[..., Any], name: str, operands: Sequence[Any]) -> Any:

@@ -1,7 +1,7 @@
 """Reverse mode: record a call on a tape, sweep back from its results.
 
-`record` runs a function and returns a `Recording`: the entries, where inputs and outputs are, and how to
-pull adjoints back through them. `grad`, `vjp`, `jacobian` are thin layers over it.
+`record` runs a function and returns a `Recording`: the entries, where inputs and outputs are, and
+how to pull adjoints back through them. `grad`, `vjp`, `jacobian` are thin layers over it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from wengert.tape.structural import (
 from wengert.tape.sweep import backward
 from wengert.tape.tape import Tape
 from wengert.transforms.arguments import Call, check_sources, name_of, split_aux, target_leaf
-from wengert.transforms.failures import explained
+from wengert.transforms.failures import fail
 
 _REGISTRY = "__warningregistry__"  # where the warnings module remembers what it has shown
 
@@ -52,6 +52,12 @@ class Recording:
     __slots__ = (
         "aux", "call", "entries", "has_inner", "how", "likes", "outputs", "structure", "values"
     )  # fmt: skip
+    entries: list[Any]
+    has_inner: bool
+    how: tuple[str, bool]  # what `record` was called with
+    outputs: list[int]
+    structure: Any
+    values: list[Any]
 
     def __init__(self, call: Call, inputs: Sequence[Any]):
         self.call = call
@@ -113,8 +119,8 @@ def _as_input(adjoint: Any, like: Like) -> Any:
 def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = False) -> Recording:
     """Run a call with its sources on a new tape.
 
-    With `keep`, plain arrays that entries hold are copied at the end, so that the caller may change them
-    while the recording lives on.
+    With `keep`, plain arrays that entries hold are copied at the end, so that the caller may change
+    them while the recording lives on.
     """
     sources = check_sources(call)
     recording = Recording(call, sources)
@@ -138,12 +144,9 @@ def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = Fa
             if has_aux:
                 recording.aux = tree.map(lambda x: _of_outer_level(x, tape, sources), recording.aux)
         except Exception as error:
-            better = explained(error, tape.held)
-            if better is error:
-                raise
-            raise better from error
+            fail(error, tape.held)
         finally:
-            held = list(tape.held) if keep else []
+            held = list(tape.held.values()) if keep else []
             recording.entries = tape.end()
     # What the caller may have changed since cannot be recorded again.
     recording.has_inner, recording.how = not keep and sweeps() != before, (transform, has_aux)

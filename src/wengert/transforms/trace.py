@@ -24,7 +24,7 @@ from wengert.tape.structural import backward_masked, has_nan
 from wengert.tape.sweep import Parts, backward
 from wengert.tape.tape import Tape
 from wengert.transforms.arguments import name_of, same_structure, target_leaf
-from wengert.transforms.failures import explained
+from wengert.transforms.failures import fail
 from wengert.transforms.forward import checked_seed
 
 
@@ -83,10 +83,7 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:
             results = [target_leaf(result, "trace") for result in results]
             outputs = [_output(result, tape) for result in results]
         except Exception as error:
-            better = explained(error, tape.held)
-            if better is error:
-                raise
-            raise better from error
+            fail(error, tape.held)
         finally:
             recorded = tape.end()
     chosen_names = [names[k] for k in chosen]
@@ -227,7 +224,7 @@ class Trace:
         if self._adjoints is None:
             values = [out.value for out in self.outputs]
             if len(values) == 1 and like_of(values[0]).size == 1:
-                self._adjoints = self._swept([_one(values[0])])
+                self._adjoints = self._swept([like_of(values[0]).ones()])
             else:
                 self._adjoints = [None] * len(self._recorded)
         return self._adjoints
@@ -356,11 +353,6 @@ def _output(result: Any, tape: Tape) -> Any:
     return Constant(result)
 
 
-def _one(value: Any) -> Any:
-    like = like_of(value)
-    return np.ones(like.shape, like.dtype) if like.shape else like.dtype.type(1)
-
-
 def _input_names(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
     """How user code calls each leaf of the arguments: ``x``, ``params['w']``."""
     positional = [f"x{k + 1}" for k in range(len(args))]
@@ -379,4 +371,3 @@ def _input_names(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[
     for name, value in [*zip(positional, args, strict=True), *sorted(kwargs.items())]:
         names += [f"{name}{path}" for path in tree.paths(value)]
     return names
-
