@@ -380,19 +380,8 @@ def test_structural_zeros_and_ties():
     assert y.grad == 0.0
 
 
-def memory_of(work, times):
-    work()
-    gc.collect()
-    tracemalloc.start()
-    for _ in range(times):
-        work()
-    held = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    return held
-
-
 @pytest.mark.parametrize("sweeps", [True, False])
-def test_memory_stays_flat_without_the_garbage_collector(sweeps):
+def test_memory_stays_flat_without_the_garbage_collector(memory_of, sweeps):
     w = leaf(np.ones(100))
     x = np.linspace(0, 1, 100)
 
@@ -431,7 +420,7 @@ def test_a_released_graph_holds_no_values():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sweeps", [True, False])
-def test_memory_stays_flat_over_many_passes(sweeps):
+def test_memory_stays_flat_over_many_passes(memory_of, sweeps):
     x = leaf(3.0)
 
     def step():

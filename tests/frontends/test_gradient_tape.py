@@ -2,7 +2,6 @@
 
 import gc
 import threading
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -467,20 +466,9 @@ def test_tapes_of_threads_do_not_meet():
     assert t.gradient(found[0], x) is None
 
 
-def memory_of(work, times):
-    work()
-    gc.collect()
-    tracemalloc.start()
-    for _ in range(times):
-        work()
-    held = tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    return held
-
-
 @pytest.mark.parametrize("persistent", [True, False])
 @pytest.mark.parametrize("sweeps", [True, False])
-def test_memory_stays_flat_without_the_garbage_collector(persistent, sweeps):
+def test_memory_stays_flat_without_the_garbage_collector(memory_of, persistent, sweeps):
     w = wg.Variable(np.ones(100))
 
     def step():

@@ -10,7 +10,6 @@ import pytest
 
 import wengert as wg
 from wengert import tree
-from wengert.primitives.family import Derived
 from wengert.primitives.registry import REGISTRY
 
 SIZE = 3
@@ -46,30 +45,6 @@ def _can_be_batched(pair: Any) -> bool:
 
 
 PAIRS = [pair for pair in REGISTRY.samples() if _can_be_batched(pair)]
-
-
-def target_of(entry: Any) -> Any:
-    """What a user calls; for SciPy's functions in Python, what their mirrors call."""
-    if not isinstance(entry, Derived):
-        return entry
-    if isinstance(entry.function, tuple):
-        ufunc, method = entry.function
-        return getattr(ufunc, method)
-    return entry if "scipy" in entry.function.__module__ else entry.function
-
-
-def as_function(entry: Any, sample: Any) -> Any:
-    """The sample's call as a function of its differentiable arguments."""
-    args, positions = sample.args, sample.differentiable
-    target = target_of(entry)
-
-    def function(*sources: Any) -> Any:
-        full = list(args)
-        for position, source in zip(positions, sources, strict=True):
-            full[position] = source
-        return target(*full, **sample.kwargs)
-
-    return function, tuple(args[k] for k in positions)
 
 
 def batched(args: Any) -> Any:
@@ -108,7 +83,7 @@ def vmapped(function: Any, batch: Any, in_axes: Any = 0) -> Any:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=name)
-def test_vmap_agrees_with_a_loop(pair: Any) -> None:
+def test_vmap_agrees_with_a_loop(as_function: Any, pair: Any) -> None:
     function, args = as_function(*pair)
     batch = batched(args)
     assert_same(vmapped(function, batch), looped(function, batch))
@@ -119,7 +94,9 @@ SEVERAL = [(e, s) for e, s in PAIRS if len(s.differentiable) > 1 and e.name not 
 
 @pytest.mark.parametrize("pair", SEVERAL, ids=name)
 @pytest.mark.parametrize("mapped", [0, 1])
-def test_vmap_over_one_argument_only_agrees_with_a_loop(pair: Any, mapped: int) -> None:
+def test_vmap_over_one_argument_only_agrees_with_a_loop(
+    as_function: Any, pair: Any, mapped: int
+) -> None:
     function, args = as_function(*pair)
 
     def partly(source: Any) -> Any:
@@ -135,7 +112,7 @@ SMOOTH = [
 
 
 @pytest.mark.parametrize("pair", SMOOTH, ids=name)
-def test_vmap_of_a_gradient_agrees_with_a_loop(pair: Any) -> None:
+def test_vmap_of_a_gradient_agrees_with_a_loop(as_function: Any, pair: Any) -> None:
     function, args = as_function(*pair)
 
     def total(*sources: Any) -> Any:

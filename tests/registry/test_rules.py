@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wengert import check_grads
-from wengert.primitives.family import Derived, LocallyConstant
+from wengert.primitives.family import LocallyConstant
 from wengert.primitives.registry import REGISTRY
 
 SAMPLES = REGISTRY.samples()
@@ -23,40 +23,17 @@ def name(pair: Any) -> str:
     return f"{entry.name}({sample})"
 
 
-def target_of(entry: Any) -> Any:
-    """What a user calls; for SciPy's functions in Python, what their mirrors call."""
-    if not isinstance(entry, Derived):
-        return entry
-    if isinstance(entry.function, tuple):
-        ufunc, method = entry.function
-        return getattr(ufunc, method)
-    return entry if "scipy" in entry.function.__module__ else entry.function
-
-
-def as_function(entry: Any, sample: Any) -> Any:
-    """The sample's call as a function of its differentiable arguments only, all else fixed."""
-    args, positions = sample.args, sample.differentiable
-    target = target_of(entry)
-
-    def function(*sources: Any) -> Any:
-        full = list(args)
-        for position, source in zip(positions, sources, strict=True):
-            full[position] = source
-        return target(*full, **sample.kwargs)
-
-    function.__name__ = entry.name
-    return function, tuple(args[k] for k in positions)
-
-
 @pytest.mark.parametrize("mode", ["fwd", "rev"])
 @pytest.mark.parametrize("pair", SMOOTH, ids=name)
-def test_first_derivative_agrees_with_finite_differences(pair: Any, mode: str) -> None:
+def test_first_derivative_agrees_with_finite_differences(
+    as_function: Any, pair: Any, mode: str
+) -> None:
     function, args = as_function(*pair)
     check_grads(function, args, order=1, modes=(mode,))
 
 
 @pytest.mark.parametrize("pair", [p for p in SMOOTH if p[1].max_order >= 2], ids=name)
-def test_second_derivative_agrees_with_finite_differences(pair: Any) -> None:
+def test_second_derivative_agrees_with_finite_differences(as_function: Any, pair: Any) -> None:
     function, args = as_function(*pair)
     check_grads(function, args, order=2)
 

@@ -484,7 +484,7 @@ def unbroadcast(
     axes = _broadcast_axes(shape, target)
     try:
         if axes:
-            part = np.add.reduce(part, axes) if type(part) is np.ndarray else np.sum(part, axes)
+            part = _summed(part, axes) if type(part) is np.ndarray else np.sum(part, axes)
         return part if part.shape == target else part.reshape(target)
     except ValueError:
         raise RuleError(
@@ -492,6 +492,15 @@ def unbroadcast(
             f"{shape} for an operand of shape {target}.",
             "Return the adjoint in the operand's shape.",
         ) from None
+
+
+def _summed(part: np.ndarray, axes: tuple[int, ...]) -> Any:
+    if axes == (0,) and part.ndim == 2 and part.size > _LARGE and part.dtype in _BLAS:
+        return np.ones(len(part), part.dtype) @ part  # three times as fast as a reduction over rows
+    return np.add.reduce(part, axes)
+
+
+_BLAS = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
 
 
 @functools.lru_cache(maxsize=4096)
