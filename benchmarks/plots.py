@@ -11,6 +11,7 @@ from .report import COLUMNS, Report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Wengert stands out; its peers are told apart by colour and marker. (Okabe and Ito's palette.)
 # fmt: off
@@ -68,7 +69,7 @@ def draw_speed(results: list[Speed]) -> Any:
     axes.axvline(1.0, color=LOOKS[base][0], linewidth=1)
     axes.set_xlabel(f"time / {base}'s time, value and all gradients (right: slower than {base})")
     axes.grid(axis="x", which="major", color="#dddddd", linewidth=0.6)
-    _legend_above(axes)
+    _legend_above(figure)
     return figure
 
 
@@ -116,7 +117,7 @@ def draw_memory(results: list[Memory]) -> Any:
     axes.invert_yaxis()
     axes.set_xlabel("MiB added to the peak of a fresh process by one gradient")
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    _legend_above(axes)
+    _legend_above(figure)
     return figure
 
 
@@ -151,16 +152,14 @@ def _draw_slope_one(axes: Axes, result: Scaling) -> None:
         axes.plot([start, end], line, ":", color="black", linewidth=1, label="linear")
 
 
-def _legend_above(axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
+def _legend_above(figure: Figure) -> None:
+    handles, labels = figure.axes[0].get_legend_handles_labels()
     found = dict(zip(labels, handles, strict=True))
     order = [label for label in COLUMNS if label in found]
-    axes.legend(
+    figure.legend(
         [found[label] for label in order],
         order,
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=len(order),
+        loc="outside upper center",
+        ncols=5,
         frameon=False,
-        fontsize=8,
     )

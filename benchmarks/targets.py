@@ -114,5 +114,5 @@ def import_verdict(answer: dict[str, object]) -> Verdict:
         return Verdict(promise, str(answer["error"]), None)
     beyond = answer["beyond_seconds"]
     assert isinstance(beyond, float)
-    measured = f"{beyond:.3f} s (NumPy itself {answer['numpy_seconds']:.3f} s)"
+    measured = f"{beyond:.3f} s of CPU time (NumPy itself {answer['numpy_seconds']:.3f} s)"
     return Verdict(promise, measured, beyond < IMPORT_LIMIT_SECONDS)

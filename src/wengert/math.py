@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from wengert.tape.array import Array, concrete
+from wengert.errors import BatchError
+from wengert.tape.array import Array, concrete, is_batched
 
 _SAME = {
     **{
@@ -59,7 +60,7 @@ def _like_numpy(name: str, ufunc: Any) -> Callable[..., Any]:
     def function(*args: Any) -> Any:
         if not _is_traced(*args):
             return original(*args)
-        original(*(_scalar(x) for x in args))  # raises for what Python's math does not accept
+        _check(original, *args)
         return ufunc(*args)
 
     function.__name__ = function.__qualname__ = name
@@ -67,18 +68,35 @@ def _like_numpy(name: str, ufunc: Any) -> Callable[..., Any]:
     return function
 
 
-def _scalar(x: Any) -> Any:
-    value = concrete(x)
-    if np.ndim(value) > 0:
+def _check(original: Callable[..., Any], *args: Any) -> None:
+    """Raise for what Python's function does not accept; under vmap, for shapes alone."""
+    for x in args:
+        _real(x)
+    if not any(is_batched(x) for x in args):
+        original(*(concrete(x) for x in args))
+
+
+def _real(x: Any) -> Any:
+    if (x.ndim if isinstance(x, Array) else np.ndim(x)) > 0:
         raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
-    return value
+    return x
+
+
+def _scalar(x: Any, name: str) -> Any:
+    """The number whose value is asked for, which must be one number for all of a batch."""
+    if is_batched(_real(x)):
+        raise BatchError(
+            f"math.{name} was asked of a value that differs along the vmapped axis.",
+            f"Use the NumPy function of the same meaning for all at once, such as np.{name}.",
+        )
+    return concrete(x)
 
 
 def log(x: Any, *base: Any) -> Any:
     """As `math.log`; the arguments may be traced."""
     if not _is_traced(x, *base):
         return _math.log(x, *base)
-    _math.log(_scalar(x), *(_scalar(b) for b in base))
+    _check(_math.log, x, *base)
     return np.log(x) / np.log(base[0]) if base else np.log(x)
 
 
@@ -116,11 +134,6 @@ def hypot(*coordinates: Any) -> Any:
     return functools.reduce(np.hypot, [_real(x) for x in coordinates], 0.0)
 
 
-def _real(x: Any) -> Any:
-    _scalar(x)
-    return x
-
-
 def sumprod(p: Iterable[Any], q: Iterable[Any]) -> Any:
     """As `math.sumprod`; the elements may be traced."""
     total: Any = 0
@@ -133,15 +146,16 @@ def remainder(x: Any, y: Any) -> Any:
     """As `math.remainder`; the arguments may be traced."""
     if not _is_traced(x, y):
         return _math.remainder(x, y)
-    quotient = round(_scalar(x) / _scalar(y))
-    return x - quotient * y
+    _check(_math.remainder, x, y)
+    return x - np.rint(x / y) * y
 
 
 def _of_value(name: str) -> Callable[..., Any]:
     original = getattr(_math, name)
 
     def function(*args: Any, **kwargs: Any) -> Any:
-        return original(*(_scalar(x) for x in args), **{k: _scalar(v) for k, v in kwargs.items()})
+        values = [_scalar(x, name) for x in args]
+        return original(*values, **{key: _scalar(x, name) for key, x in kwargs.items()})
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"As `math.{name}`: an answer about the value, without derivative."

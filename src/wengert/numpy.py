@@ -226,13 +226,34 @@ def linspace(
         made = _np.linspace(start, stop, _plain(num), endpoint, retstep, dtype, axis)
         return (_made(made[0]), made[1]) if retstep else _made(made)
     num = int(num)
-    pieces = max(num - 1 if endpoint else num, 1)
-    weights = _np.arange(num) / pieces
-    weights = weights.reshape((num,) + (1,) * max(_np.ndim(start), _np.ndim(stop)))
-    points = start * (1 - weights) + stop * weights
+    if num < 0:
+        raise ValueError(f"Number of samples, {num}, must be non-negative.")
+    pieces = num - 1 if endpoint else num
+    start, stop = _floating(start), _floating(stop)
+    points, step = _spaced(start, stop, num, pieces)
+    if endpoint and num > 1:
+        points[-1, ...] = stop  # to the bit, as NumPy does
     points = points if axis == 0 else _np.moveaxis(points, 0, axis)
-    points = points if dtype is None else points.astype(dtype)
-    return (points, (stop - start) / pieces) if retstep else points
+    if dtype is not None:
+        is_whole = _np.issubdtype(dtype, _np.integer)
+        points = (_np.floor(points) if is_whole else points).astype(dtype)
+    return (points, step) if retstep else points
+
+
+def _floating(x: Any) -> Any:
+    x = x if isinstance(x, Array) else _np.asarray(x)
+    return x if x.dtype.kind in "fc" else x * 1.0
+
+
+def _spaced(start: Any, stop: Any, num: int, pieces: int) -> tuple[Any, Any]:
+    """`num` points, each `pieces`-th of the way from the last; NumPy's order of operations."""
+    length = stop - start
+    steps = _np.arange(num).reshape(-1, *(1,) * length.ndim).astype(length.dtype)
+    if pieces == 0:
+        return steps * length + start, _np.nan
+    step = length / pieces
+    is_tiny = bool(_np.any(_np.asarray(concrete(step)) == 0))  # it has underflowed
+    return (steps / pieces * length if is_tiny else steps * step) + start, step
 
 
 def logspace(
@@ -257,9 +278,17 @@ def geomspace(
     """As `numpy.geomspace`; start and stop (of one sign) may be traced."""
     if not any(isinstance(x, Array) for x in (start, stop)):
         return _made(_np.geomspace(start, stop, _plain(num), endpoint, dtype, axis))
-    sign = _np.sign(concrete(start))
-    logs = linspace(_np.log(start * sign), _np.log(stop * sign), num, endpoint, axis=axis)
-    points = sign * _np.exp(logs)
+    if _np.any(concrete(start) == 0) or _np.any(concrete(stop) == 0):
+        raise ValueError("Geometric sequence cannot include zero")
+    sign = _np.sign(start)
+    first, last = start / sign, stop / sign
+    points = logspace(_np.log10(first), _np.log10(last), num, endpoint)
+    if num > 0:
+        points[0] = first
+    if num > 1 and endpoint:
+        points[-1] = last
+    points = points * sign
+    points = points if axis == 0 else _np.moveaxis(points, 0, axis)
     return points if dtype is None else points.astype(dtype)
 
 

@@ -266,6 +266,24 @@ class Elementwise(Primitive):
             contributions.append(part)
         return contributions
 
+    def pull_numbers(
+        self, adjoints: list[Any], adjoint: Any, parents: Any, saved: Any, parameters: dict[str, Any]
+    ) -> None:
+        """As `pull`, for an entry of numbers alone, adding into `adjoints`: what long tapes do most."""
+        for position, parent in enumerate(parents):
+            slot, partial = self._plan[position]
+            if parent < 0 or partial is None:
+                continue
+            if slot >= 0:
+                part = adjoint * partial(saved[slot])
+            elif slot == _NUMBER:
+                part = adjoint if partial == 1 else adjoint * partial
+            else:
+                tie = 0.0 if min(parents) < 0 else 0.5
+                part = adjoint * partial(saved, tie, parameters, position)
+            held = adjoints[parent]
+            adjoints[parent] = part if held is None else held + part
+
     def partial(
         self, position: int, slots: Sequence[Any], parameters: dict[str, Any], tie: float = 0.0
     ) -> Any:

@@ -20,13 +20,26 @@ def hold(array: np.ndarray, mine: dict[int, np.ndarray]) -> None:
     """Make an array, and the arrays it is a view of, read-only on behalf of `mine`."""
     link: Any = array
     while type(link) is np.ndarray and id(link) not in mine:
-        if link.flags.writeable or id(link) in _held:
+        if id(link) in _held or (link.flags.writeable and _is_restorable(link)):
             with _guard:
                 entry = _held.setdefault(id(link), [link, 0, []])
                 entry[1] += 1
                 link.flags.writeable = False
             mine[id(link)] = link
         link = link.base
+
+
+def _is_restorable(array: np.ndarray) -> bool:
+    """True if NumPy will make it writable again: not so for memory lent by C code (MINPACK's, say)."""
+    owner = array
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    if owner.flags.owndata:
+        return True
+    try:
+        return not memoryview(owner.base).readonly  # type: ignore[arg-type]
+    except TypeError:
+        return False
 
 
 def release(mine: dict[int, np.ndarray]) -> None:

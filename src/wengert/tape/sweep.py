@@ -20,9 +20,10 @@ from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
 from wengert.tape.array import Array
-from wengert.tape.writing import add_into, write
+from wengert.tape.writing import add_into, copied, write
 
 _LARGE = 2048
+_NUMBERS = frozenset({float, np.float64})
 
 
 class Parts:
@@ -60,7 +61,9 @@ def backward(
         if not keep:
             adjoints[index] = None
         primitive, parents, saved, likes, parameters = entry
-        if primitive is READ:
+        if likes is None and type(adjoint) in _NUMBERS and type(primitive) is Elementwise:
+            primitive.pull_numbers(adjoints, adjoint, parents, saved, parameters)
+        elif primitive is READ:
             _pull_read(adjoints, adjoint, parents[0], likes[0], parameters["path"])
         elif primitive is WRITE:
             _pull_write(adjoints, adjoint, entry, keep)
@@ -110,15 +113,8 @@ def _pull_read(adjoints: list[Any], adjoint: Any, parent: int, like: Any, path: 
     if held is None:
         held = np.zeros(like.shape, like.dtype)
     elif not is_sole(held):
-        held = _own(held)
+        held = copied(held)
     adjoints[parent] = add_into(held, path, adjoint)
-
-
-def _own(held: Any) -> Any:
-    if isinstance(held, Array):
-        held = held.current()
-        return Array(held.value, held.tape, held.index)
-    return np.array(held)
 
 
 def _pull_write(adjoints: list[Any], adjoint: Any, entry: Any, keep: bool) -> None:
@@ -144,7 +140,7 @@ def _pull_write(adjoints: list[Any], adjoint: Any, entry: Any, keep: bool) -> No
         # Held by `backward`, by this function and by the call of getrefcount: as many as in
         # is_sole.
         if keep or sys.getrefcount(adjoint) > _SOLE or not _owns(adjoint):
-            adjoint = _own(adjoint)
+            adjoint = copied(adjoint)
         if isinstance(adjoint, Array):
             write(adjoint, parameters["path"], np.zeros((), adjoint.dtype))
         else:

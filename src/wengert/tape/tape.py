@@ -331,7 +331,6 @@ def likes_of(
     return tuple(found) if differs else None
 
 
-
 def _sole() -> int:
     """What getrefcount says of a buffer that a handle and one variable hold; -1 without counts."""
     if not hasattr(sys, "getrefcount"):

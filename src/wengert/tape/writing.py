@@ -75,7 +75,7 @@ def count_write(root: Array) -> None:
 def put(root: Array, path: Path, value: Any, *, add: bool = False) -> None:
     """Write into the value of a handle, in place if no other holds it; its index stays."""
     if not is_exclusive(root):
-        root.value = _copied(root.value)
+        root.value = copied(root.value)
     held = root.value
     if isinstance(held, Array):
         write(held, path, value, add=add)
@@ -95,8 +95,10 @@ def is_exclusive(handle: Array) -> bool:
     return not isinstance(handle.value, np.ndarray) or handle.value.flags.writeable
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """The same value in a buffer, or under a handle, that nobody else holds."""
     if isinstance(value, Array):
+        value = value.current()
         return Array(value.value, value.tape, value.index)
     return np.array(value)
 

@@ -132,15 +132,16 @@ def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = Fa
             result = call.with_leaves(handles)
             if has_aux:
                 result, recording.aux = split_aux(result, call, transform)
-            if type(result) is Array:
-                leaves, recording.structure = [result], tree.SINGLE
+            if type(result) is Array and result.tape is tape:  # one result, as scalar functions have
+                recording.structure, recording.outputs = tree.SINGLE, [result.index]
+                recording.values = [own_result(result.value, sources)]
             else:
                 leaves, recording.structure = tree.flatten(result)
-            leaves = [target_leaf(leaf, transform) for leaf in leaves]
-            recording.outputs = [
-                x.index if isinstance(x, Array) and x.tape is tape else -1 for x in leaves
-            ]
-            recording.values = [_of_outer_level(x, tape, sources) for x in leaves]
+                leaves = [target_leaf(leaf, transform) for leaf in leaves]
+                recording.outputs = [
+                    x.index if isinstance(x, Array) and x.tape is tape else -1 for x in leaves
+                ]
+                recording.values = [_of_outer_level(x, tape, sources) for x in leaves]
             if has_aux:
                 recording.aux = tree.map(lambda x: _of_outer_level(x, tape, sources), recording.aux)
         except Exception as error:
