@@ -10,7 +10,7 @@ import numpy as np
 
 from wengert import tree
 from wengert.errors import Line
-from wengert.primitives.family import like_of
+from wengert.primitives.adjoints import like_of
 from wengert.tape.array import Array, concrete
 from wengert.tape.columns import Columns, Constant
 from wengert.tape.seams import tracing

@@ -28,6 +28,7 @@ MIRRORS: dict[ModuleType, ModuleType] = {
 
 for _plain, _mirror in MIRRORS.items():
     mirror(_plain, {name: getattr(_mirror, name) for name in _mirror.__all__})
+mirror(plain_numpy.linalg, numpy.LINALG)
 
 
 def adapt(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,11 +8,13 @@ inside a trace.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as _np
 
-from wengert.tape.array import Array, concrete, constant
+from wengert.tape.array import Array, concrete, constant, is_mutable
 from wengert.tape.levels import depth
 from wengert.tape.stacking import stack
 
@@ -36,6 +38,7 @@ __all__ = [
     "full_like",
     "geomspace",
     "identity",
+    "isscalar",
     "linspace",
     "logspace",
     "ones",
@@ -280,6 +283,9 @@ def geomspace(
         return _made(_np.geomspace(start, stop, _plain(num), endpoint, dtype, axis))
     if _np.any(concrete(start) == 0) or _np.any(concrete(stop) == 0):
         raise ValueError("Geometric sequence cannot include zero")
+    start, stop = _floating(start), _floating(stop)
+    kind = _np.result_type(start.dtype, stop.dtype, _np.zeros((), dtype))
+    start, stop = start.astype(kind), stop.astype(kind)
     sign = _np.sign(start)
     first, last = start / sign, stop / sign
     points = logspace(_np.log10(first), _np.log10(last), num, endpoint)
@@ -290,6 +296,13 @@ def geomspace(
     points = points * sign
     points = points if axis == 0 else _np.moveaxis(points, 0, axis)
     return points if dtype is None else points.astype(dtype)
+
+
+def isscalar(element: Any) -> bool:
+    """As `numpy.isscalar`: a traced number is one."""
+    if isinstance(element, Array):
+        return element.shape == () and not is_mutable(element)
+    return bool(_np.isscalar(element))
 
 
 def diag(v: Any, k: int = 0) -> Any:
@@ -320,3 +333,36 @@ def _plain(shape: Any) -> Any:
 
 def _converted(value: Array, dtype: Any) -> Any:
     return value if dtype is None or value.dtype == _np.dtype(dtype) else value.astype(dtype)
+
+
+# -------------------------------------------------------------------------- lists of traced numbers
+
+
+def _of_lists(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose arguments may be lists of traced numbers.
+
+    NumPy does not look into lists for what might take the call, and computes with objects one by
+    one. Most functions come to the same result so; these fail, or compare numbers where they tie.
+    """
+
+    @functools.wraps(original)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        args = tuple([_joined(x) for x in args])
+        return original(*args, **{name: _joined(x) for name, x in kwargs.items()})
+
+    return function
+
+
+def _joined(x: Any) -> Any:
+    is_list = isinstance(x, list | tuple) or (type(x) is _np.ndarray and x.dtype == object)
+    if not is_list:
+        return x
+    found = stack(x)
+    return found if isinstance(found, Array) else x
+
+
+_REDUCTIONS = ("average", "max", "mean", "median", "min", "std", "var")
+_LINALG = ("cholesky", "det", "eigh", "inv", "norm", "solve")
+globals().update({name: _of_lists(getattr(_np, name)) for name in _REDUCTIONS})
+__all__ += _REDUCTIONS
+LINALG = {name: _of_lists(getattr(_np.linalg, name)) for name in _LINALG}

@@ -660,14 +660,14 @@ def test_buffers_are_copied_a_fixed_number_of_times(f: Any, mode: str, monkeypat
     copies: list[int] = []
     from wengert.tape import sweep, writing
 
-    for module, name in ((writing, "_copied"), (sweep, "_own")):
-        original = getattr(module, name)
+    copied = writing.copied
 
-        def counting(value: Any, original: Any = original) -> Any:
-            copies.append(1)
-            return original(value)
+    def counting(value: Any) -> Any:
+        copies.append(1)
+        return copied(value)
 
-        monkeypatch.setattr(module, name, counting)
+    for module in (writing, sweep):
+        monkeypatch.setattr(module, "copied", counting)
 
     def total(x: Any) -> Any:
         return f(x).sum()

@@ -23,7 +23,7 @@ from wengert.errors import (
     SourceTypeError,
 )
 from wengert.frontends.variables import new_value
-from wengert.primitives.family import fit, like_of
+from wengert.primitives.adjoints import fit, like_of
 from wengert.tape.ambient import (
     AMBIENT,
     BY_BACKWARD,

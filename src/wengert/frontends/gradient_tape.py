@@ -23,7 +23,7 @@ from wengert.errors import (
     TapeReleasedError,
 )
 from wengert.frontends.variables import Variable
-from wengert.primitives.family import Like, fit, like_of
+from wengert.primitives.adjoints import Like, fit, like_of
 from wengert.tape.ambient import (
     AMBIENT,
     NOBODY,

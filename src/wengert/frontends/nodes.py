@@ -27,7 +27,7 @@ from wengert.errors import (
     user_frame,
 )
 from wengert.frontends.replay import replayed
-from wengert.primitives.family import Like, fit, like_of
+from wengert.primitives.adjoints import Like, fit, like_of
 from wengert.show.text import Step, log, place_key
 from wengert.show.values import value_text
 from wengert.tape.array import Array

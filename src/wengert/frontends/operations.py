@@ -17,7 +17,8 @@ import scipy.special
 from wengert import tree
 from wengert.errors import ArgumentError, UnsupportedFunctionError
 from wengert.frontends.nodes import CompNode, ConstantNode, Tape
-from wengert.primitives.family import Primitive, like_of
+from wengert.primitives.adjoints import like_of
+from wengert.primitives.family import Primitive
 from wengert.primitives.registry import REGISTRY
 from wengert.show.values import value_text
 from wengert.transforms.arguments import Call

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from wengert.errors import ArgumentError
-from wengert.primitives.family import like_of
+from wengert.primitives.adjoints import like_of
 from wengert.transforms.primitive import primitive
 
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.primitives.family import Like, Primitive, derived, linear
+from wengert.primitives.adjoints import Like
+from wengert.primitives.family import Primitive, derived, linear
 from wengert.primitives.samples import call, complex_normal, normal
 from wengert.primitives.shaping import as_array
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.primitives.family import Like, derived, linear
+from wengert.primitives.adjoints import Like
+from wengert.primitives.family import derived, linear
 from wengert.primitives.products import conjugated
 from wengert.primitives.samples import call, complex_normal, normal, positive
 from wengert.primitives.shaping import as_array

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.primitives.family import cast, derived, linear, locally_constant
+from wengert.primitives.adjoints import cast
+from wengert.primitives.family import derived, linear, locally_constant
 from wengert.primitives.samples import call, complex_normal, normal
 
 _index = np.lib.array_utils.normalize_axis_index

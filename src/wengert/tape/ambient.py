@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import MutationError, TapeReleasedError
+from wengert.primitives.adjoints import like_of
 from wengert.primitives.arithmetic import add as ADD
-from wengert.primitives.family import Primitive, like_of
+from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
 from wengert.tape.array import Array, Path, Trace, rebuild

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import TraceEndedError
-from wengert.primitives.family import Elementwise, Primitive, zeros_like
+from wengert.primitives.adjoints import zeros_like
+from wengert.primitives.family import Elementwise, Primitive
 from wengert.primitives.indexing import write as WRITE
 from wengert.tape.array import CONSTANTS, Array, Path, Trace, constant, from_outside, rebuild
 from wengert.tape.structural import Masked, push_masked

@@ -30,7 +30,7 @@ def hold(array: np.ndarray, mine: dict[int, np.ndarray]) -> None:
 
 
 def _is_restorable(array: np.ndarray) -> bool:
-    """True if NumPy will make it writable again: not so for memory lent by C code (MINPACK's, say)."""
+    """True if NumPy will make it writable again: not for memory lent by C code (MINPACK's)."""
     owner = array
     while isinstance(owner.base, np.ndarray):
         owner = owner.base

@@ -17,15 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from wengert.primitives.family import (
-    Elementwise,
-    Linear,
-    Primitive,
-    fit,
-    fit_tangent,
-    like_of,
-    unbroadcast,
-)
+from wengert.primitives.adjoints import fit, fit_tangent, like_of, unbroadcast
+from wengert.primitives.family import Elementwise, Linear, Primitive
 from wengert.primitives.indexing import assign
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import TraceEndedError
-from wengert.primitives.family import Like, Primitive, like_of
+from wengert.primitives.adjoints import Like, like_of
+from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import follow
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE

@@ -9,7 +9,7 @@ import numpy as np
 
 from wengert import tree
 from wengert.errors import SeedError
-from wengert.primitives.family import Like, like_of, zeros_like
+from wengert.primitives.adjoints import Like, like_of, zeros_like
 from wengert.tape.array import Array
 from wengert.tape.forward import Tangents
 from wengert.tape.seams import tracing

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import NonScalarTargetError, TargetTypeError
-from wengert.primitives.family import like_of
+from wengert.primitives.adjoints import like_of
 from wengert.transforms.arguments import Call, name_of
 from wengert.transforms.reverse import Recording, record, report_disconnected
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from wengert import tree
 from wengert.errors import ArgumentError, TargetTypeError
-from wengert.primitives.family import Like, like_of
+from wengert.primitives.adjoints import Like, like_of
 from wengert.transforms.arguments import Call, check_sources
 from wengert.transforms.forward import jvp, push
 from wengert.transforms.grad import grad

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import ArgumentError, RuleError, TargetTypeError
-from wengert.primitives.family import General, Primitive, fit, like_of
+from wengert.primitives.adjoints import fit, like_of
+from wengert.primitives.family import General, Primitive
 from wengert.tape.array import Array
 from wengert.tape.dispatch import lift
 from wengert.transforms.arguments import Call

@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert import tree
 from wengert.errors import DisconnectedError, DisconnectedWarning, user_frame
-from wengert.primitives.family import NUMBER, Like, fit, like_of
+from wengert.primitives.adjoints import NUMBER, Like, fit, like_of
 from wengert.tape.array import Array
 from wengert.tape.levels import depth
 from wengert.tape.seams import tracing
@@ -132,7 +132,7 @@ def record(call: Call, transform: str, *, has_aux: bool = False, keep: bool = Fa
             result = call.with_leaves(handles)
             if has_aux:
                 result, recording.aux = split_aux(result, call, transform)
-            if type(result) is Array and result.tape is tape:  # one result, as scalar functions have
+            if type(result) is Array and result.tape is tape:  # one result: a scalar function's
                 recording.structure, recording.outputs = tree.SINGLE, [result.index]
                 recording.values = [own_result(result.value, sources)]
             else:

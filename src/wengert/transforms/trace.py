@@ -15,7 +15,8 @@ import numpy as np
 
 from wengert import tree
 from wengert.errors import NonScalarTargetError, SourceTypeError
-from wengert.primitives.family import Elementwise, Primitive, fit, like_of
+from wengert.primitives.adjoints import fit, like_of
+from wengert.primitives.family import Elementwise, Primitive
 from wengert.primitives.joining import part as PART
 from wengert.tape.array import Array
 from wengert.tape.columns import Columns, Constant, Decision, Place

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wengert import tree
-from wengert.primitives.family import like_of
+from wengert.primitives.adjoints import like_of
 from wengert.transforms.arguments import Call, same_structure
 from wengert.transforms.forward import checked_seed
 from wengert.transforms.grad import filled
