@@ -211,7 +211,7 @@ def arange(*args: Any, **kwargs: Any) -> Any:
         return _made(plain)
     start = kwargs.get("start", args[0] if len(args) > 1 else 0)
     step = kwargs.get("step", args[2] if len(args) > 2 else 1)
-    return start + step * _np.arange(len(plain))
+    return (start + step * _np.arange(len(plain))).astype(plain.dtype)
 
 
 def linspace(
@@ -232,7 +232,8 @@ def linspace(
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     pieces = num - 1 if endpoint else num
-    start, stop = _floating(start), _floating(stop)
+    kind = _np.result_type(concrete(start), concrete(stop), 0.0)  # Python's numbers are weak
+    start, stop = _floating(start).astype(kind), _floating(stop).astype(kind)
     points, step = _spaced(start, stop, num, pieces)
     if endpoint and num > 1:
         points[-1, ...] = stop  # to the bit, as NumPy does

@@ -120,7 +120,8 @@ add_up = linear(
 
 
 def _mean_transpose(adjoint: Any, like: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    return spread(adjoint / count_along(like.shape, axis), like, axis, keepdims)
+    count = count_along(like.shape, axis) or 1  # of nothing, the derivative is empty
+    return spread(adjoint / count, like, axis, keepdims)
 
 
 average_out = linear(

@@ -184,6 +184,8 @@ def setitem(x: Array, key: Any, value: Any) -> None:
         _scatter_into(x, found, value)
         return
     root, path = _way_into(x, found)
+    if type(value) is View and value.root is root and found.is_basic and value.path == path:
+        return  # `x[1:] += y`: Python puts the view back in its place
     write(root, path, value)
 
 
