@@ -32,7 +32,7 @@ def test_functions_of_math_map_over_a_batch(name):
 
 
 def test_what_math_does_not_accept_is_refused():
-    with pytest.raises(ValueError, match="math domain error|expected a"):
+    with pytest.raises(ValueError, match=r"math domain error|expected a"):
         wg.grad(lambda x: math.sqrt(x))(-1.0)
     with pytest.raises(TypeError, match="0-dimensional"):
         wg.grad(lambda x: math.sin(x))(POINTS)
@@ -40,5 +40,5 @@ def test_what_math_does_not_accept_is_refused():
 
 def test_an_answer_about_the_value_is_refused_where_a_batch_has_several():
     assert wg.grad(lambda x: x * math.isfinite(x))(2.0) == 1.0
-    with pytest.raises(BatchError, match="math.isfinite"):
+    with pytest.raises(BatchError, match=r"math\.isfinite"):
         wg.vmap(lambda x: x * math.isfinite(x))(POINTS)

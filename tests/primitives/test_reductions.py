@@ -254,3 +254,9 @@ def test_logsumexp_of_nothing_is_minus_infinity() -> None:
 def test_the_gradient_of_logsumexp_is_softmax() -> None:
     found = wg.grad(lambda x: np.sum(logsumexp(x, axis=0)))(WITHOUT_NAN)
     assert_allclose(found, special.softmax(WITHOUT_NAN, axis=0), rtol=1e-13)
+
+
+def test_the_mean_of_nothing_has_an_empty_gradient():
+    with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="empty slice"):
+        gradient = wg.grad(np.mean)(np.zeros((0, 3)))
+    assert gradient.shape == (0, 3)
