@@ -1,6 +1,7 @@
 """TensorFlow's form: what is watched, when a tape is released, what a gradient is of."""
 
 import gc
+import math
 import threading
 
 import numpy as np
@@ -498,3 +499,15 @@ def test_a_chain_of_many_operations_differentiates_and_is_freed():
         for _ in range(50_000):
             h = h * 1.0
     del h, t  # freeing the chain must not recurse
+
+
+def test_arrays_made_inside_a_tape_can_be_filled_with_recorded_values() -> None:
+    v = wg.Variable(np.array([1.0, 2.0]))
+    with wg.GradientTape() as t:
+        made = np.zeros(2)
+        made[0] = v[0]
+        made[1] = math.sin(v[1]) * v[0]
+        y = np.sum(made * made)
+    expected = [2.0 + 2 * np.sin(2.0) ** 2, 2 * np.sin(2.0) * np.cos(2.0)]
+    assert_allclose(np.asarray(t.gradient(y, v)), expected)
+    assert type(np.zeros(2)) is np.ndarray

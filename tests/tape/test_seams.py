@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.special
+from numpy import linspace as early_linspace
 from numpy import zeros as early_zeros
 from numpy.testing import assert_allclose
 
@@ -282,6 +283,10 @@ def test_adapt_reaches_methods_and_keyword_defaults() -> None:
             return self.scale * early_sin(v) ** power
 
     assert_allclose(wg.grad(wg.adapt(Model().value))(0.3), 4 * np.sin(0.3) * np.cos(0.3))
+
+
+def test_numpy_functions_that_were_bound_early_find_their_mirror() -> None:
+    wg.check_grads(lambda v: np.sum(early_linspace(v, 2.0, 4) ** 2), (0.5,))
 
 
 def test_the_mirrors_can_be_imported() -> None:

@@ -145,6 +145,18 @@ def test_results_are_arrays_of_the_callers_own() -> None:
     assert_allclose(x, 1.0)
 
 
+def test_gradients_share_no_memory() -> None:
+    both = wg.grad(lambda d: np.sum(d["a"] + d["b"]))({"a": np.ones(2), "b": np.ones(2)})
+    for gradient in both.values():
+        gradient *= 0.5
+    assert_allclose(both["a"], 0.5)
+    assert_allclose(both["b"], 0.5)
+    seed = np.ones(2)
+    (pulled,) = wg.vjp(lambda x: x + 0.0, np.ones(2))[1](seed)
+    pulled[0] = 7.0
+    assert_allclose(seed, 1.0)
+
+
 def test_complex_gradients_follow_jax_and_autograd() -> None:
     z = 1.0 + 2.0j
     assert_allclose(wg.grad(lambda z: np.abs(z) ** 2)(z), 2 * np.conj(z))

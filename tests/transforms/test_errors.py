@@ -89,9 +89,55 @@ def test_a_scipy_function_that_would_strip_arrays_is_named() -> None:
     assert "linalg.expm(x)" in str(caught.value)
 
 
-def test_shapes_that_do_not_fit_are_numpys_error() -> None:
-    with pytest.raises(ValueError, match="broadcast"):
-        wg.grad(lambda x: np.sum(x + np.ones(4)))(np.ones(3))
+def test_shapes_that_do_not_fit_name_the_operation_and_the_line() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(x + np.ones(4))
+
+    with pytest.raises(errors.ShapeError, match=r"add cannot take .* \(3,\) and \(4,\)") as caught:
+        wg.grad(f)(np.ones(3))
+    assert "np.sum(x + np.ones(4))" in str(caught.value)
+    assert isinstance(caught.value, ValueError)
+    with pytest.raises(errors.ShapeError, match=r"matmul .* \(3,\) and \(4, 2\)"):
+        wg.jvp(lambda x: x @ np.ones((4, 2)), (np.ones(3),), (np.ones(3),))
+
+
+def test_an_exception_of_user_code_stands_for_itself() -> None:
+    def f(x: Any) -> Any:
+        try:
+            float(x)
+        except TypeError:
+            raise KeyError("mine")  # noqa: B904 (the context is what is tested)
+        return x
+
+    with pytest.raises(KeyError, match="mine"):
+        wg.grad(f)(1.0)
+
+
+def test_masked_arrays_and_matrices_are_refused() -> None:
+    masked = np.ma.array([1.0, 2.0], mask=[True, False])
+    with pytest.raises(errors.SourceTypeError, match="MaskedArray"):
+        wg.grad(np.sum)(masked)
+    with pytest.raises(errors.UnsupportedFunctionError, match="MaskedArray"):
+        wg.grad(lambda x: np.sum(x * masked))(np.ones(2))
+
+
+def test_complex_results_of_real_sources_keep_both_parts_or_say_why_not() -> None:
+    f = lambda t: np.exp(1j * t)  # noqa: E731
+    x = np.array([0.3, 0.4])
+    assert_allclose(wg.jacobian(f)(x), np.diag(1j * np.exp(1j * x)), rtol=1e-12)
+    with pytest.raises(errors.TargetTypeError, match="complex"):
+        wg.jacobian(f, mode="rev")(x)
+    with pytest.raises(errors.TargetTypeError, match="complex"):
+        wg.elementwise_grad(f)(x)
+
+
+def test_one_tangent_for_each_primal_and_each_argument_once() -> None:
+    with pytest.raises(errors.SeedError, match="1 primals but 2 tangents"):
+        wg.jvp(np.sin, (1.0,), (1.0, 1.0))
+    with pytest.raises(errors.ArgumentError, match="twice"):
+        wg.grad(lambda x, y: x * y, (0, 0))(1.0, 2.0)
+    with pytest.raises(errors.ArgumentError, match="no position"):
+        wg.grad(lambda x: x, "x")(1.0)
 
 
 def test_an_array_of_an_ended_trace_is_refused() -> None:

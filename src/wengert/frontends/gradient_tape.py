@@ -35,6 +35,7 @@ from wengert.tape.ambient import (
     set_active,
 )
 from wengert.tape.array import Array
+from wengert.tape.seams import tracing
 from wengert.transforms.forward import checked_seed
 from wengert.transforms.vmap import vmap
 
@@ -97,15 +98,20 @@ class GradientTape:
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True):
         self.persistent = persistent
         self._watches = watch_accessed_variables
+        self._seams: list[tracing] = []
         self._recorder = TapeRecorder(watch_accessed_variables)
         self._variables: dict[int, Variable] = {}
         self._is_released = False
 
     def __enter__(self) -> GradientTape:
         self._start()
+        seams = tracing()  # np.zeros(n) makes an array that recorded values can be written into
+        seams.__enter__()
+        self._seams.append(seams)
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._seams.pop().__exit__(None, None, None)
         if self._is_recording:
             self._stop()
 

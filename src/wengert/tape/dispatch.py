@@ -21,7 +21,7 @@ from wengert.primitives.registry import REGISTRY
 from wengert.primitives.ufunc_methods import METHODS
 from wengert.tape.array import CONSTANTS, Array, Trace, concrete, constant, is_mutable
 from wengert.tape.reading import VIEWING
-from wengert.tape.seams import is_augmented_assignment
+from wengert.tape.seams import is_augmented_assignment, mirror_of
 from wengert.tape.stacking import stack
 from wengert.tape.tape import NOTHING, Tape
 from wengert.tape.views import additem, as_view, getitem, setitem
@@ -63,6 +63,12 @@ def lift(x: Any) -> Any:
         return x if x.dtype.kind != "O" else stack(x)
     if isinstance(x, list | tuple):
         return stack(x)
+    if isinstance(x, np.ma.MaskedArray | np.matrix):  # np.asarray would drop what they mean
+        raise UnsupportedFunctionError(
+            f"a {kind.__name__} was combined with a traced Array: its mask, or its product, would "
+            "be lost.",
+            "Pass np.asarray(matrix), or for masked data the values and np.where(mask, …, …).",
+        )
     return x if isinstance(x, np.generic) else np.asarray(x)
 
 
@@ -170,6 +176,9 @@ def array_function(self: Array, function: Any, types: Any, args: Any, kwargs: An
     """NEP 18."""
     handler = REGISTRY.by_function.get(function)
     if handler is None:
+        mirrored = mirror_of(function)
+        if mirrored is not None:  # bound before the trace: from numpy import linspace
+            return mirrored(*args, **kwargs)
         if any(x.tape.is_traced for x in _arrays((args, kwargs))):
             raise _unsupported(f"{_module(function)}.{function.__name__}")
         args, kwargs = _unwrapped(args), _unwrapped(kwargs)

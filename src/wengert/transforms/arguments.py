@@ -62,16 +62,10 @@ class Call:
         self.is_flat = self.structures.count(tree.SINGLE) == len(self.structures)
 
     def _names(self, argnums: Any, argnames: Any) -> tuple[int | str, ...]:
-        positions = (
-            () if argnums is None else (argnums,) if isinstance(argnums, int) else tuple(argnums)
-        )
-        if (
-            argnames is None
-            and positions
-            and min(positions) >= 0
-            and max(positions) < len(self.args)
-        ):
-            return positions
+        if type(argnums) is int and argnames is None and 0 <= argnums < len(self.args):
+            return (argnums,)
+        positions = () if argnums is None else argnums
+        positions = tuple(positions) if isinstance(positions, tuple | list) else (positions,)
         names = (
             ()
             if argnames is None
@@ -81,6 +75,11 @@ class Call:
         )
         count = len(self.args)
         fixed = []
+        if not all(isinstance(position, int) for position in positions):
+            raise ArgumentError(
+                f"argnums={argnums!r} is no position of an argument, nor a tuple of them.",
+                "Choose by position with argnums= or by name with argnames=.",
+            )
         for position in positions:
             if not -count <= position < count:
                 raise ArgumentError(
@@ -100,6 +99,11 @@ class Call:
             raise ArgumentError(
                 "there is nothing to differentiate by: no argument is chosen.",
                 "Choose by position with argnums= or by name with argnames=.",
+            )
+        if len(set(fixed)) < len(fixed) or len(set(names)) < len(names):
+            raise ArgumentError(
+                f"argnums={argnums!r}, argnames={argnames!r} choose one argument twice.",
+                "Choose every argument once.",
             )
         return (*fixed, *names)
 
@@ -158,6 +162,8 @@ def check_sources(call: Call) -> list[Any]:
             leaf = _array_like(leaf, call, position)
         elif leaf.dtype == object:
             leaf = stack(leaf)
+        if isinstance(leaf, np.ma.MaskedArray | np.matrix):
+            raise _special_source(leaf, call, position)
         if leaf.dtype.kind not in "fc":
             raise _no_source(leaf, call, position)
         checked.append(leaf)
@@ -168,6 +174,14 @@ def _array_like(leaf: Any, call: Call, position: int) -> Any:
     if isinstance(leaf, int | bool | str | bytes) or not hasattr(leaf, "__array__"):
         raise _no_source(leaf, call, position)
     return np.asarray(leaf)
+
+
+def _special_source(leaf: Any, call: Call, position: int) -> SourceTypeError:
+    return SourceTypeError(
+        f"{call.describe(position)} is a {type(leaf).__name__}, whose mask or product plain arrays "
+        "do not have.",
+        "Pass np.asarray(x); for masked data the values, and np.where(mask, 0, x) in the function.",
+    )
 
 
 def _no_source(leaf: Any, call: Call, position: int) -> SourceTypeError:

@@ -16,12 +16,15 @@ import numpy as np
 from wengert.errors import (
     Line,
     MutationError,
+    ShapeError,
     UnsupportedFunctionError,
     WengertError,
     is_user_file,
     line_of,
 )
-from wengert.tape.array import Array
+from wengert.primitives.adjoints import like_of
+from wengert.primitives.family import Primitive
+from wengert.tape.array import Array, concrete
 
 
 def fail(error: Exception, held: Collection[Any] = ()) -> NoReturn:
@@ -39,17 +42,24 @@ def explained(error: Exception, held: Collection[Any]) -> Exception:
     """The error to raise in place of one that user code raised; the same one where it says all."""
     if isinstance(error, WengertError):
         return error
-    cause = error.__cause__ or error.__context__
+    cause = error.__cause__ or _wrapped(error)
     while cause is not None:
         if isinstance(cause, WengertError):
             return cause
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__ or _wrapped(cause)
     line, called = _where(error.__traceback__)
     if isinstance(error, ValueError) and "read-only" in str(error) and held:
         return MutationError(
             "an array that the tape needs for the derivative was changed in place while it "
             "recorded.",
             "Change a copy made inside the function with np.array(x), or make a new array instead.",
+            line,
+        )
+    unfit = _unfit_shapes(error)
+    if unfit:
+        return ShapeError(
+            unfit,
+            "Reshape, transpose or index the operands so that their shapes fit, as NumPy asks.",
             line,
         )
     if called:
@@ -60,6 +70,34 @@ def explained(error: Exception, held: Collection[Any]) -> Exception:
             line,
         )
     return error
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    """What NumPy was handling when it raised; an error that user code raised stands for itself."""
+    return error.__context__ if type(error) in (TypeError, ValueError) else None
+
+
+def _unfit_shapes(error: Exception) -> str:
+    """What to say if a primitive refused the shapes of its operands; otherwise empty."""
+    if type(error) is not ValueError:
+        return ""
+    trace, refused = error.__traceback__, None
+    while trace is not None:
+        if isinstance(trace.tb_frame.f_locals.get("primitive"), Primitive):
+            refused = trace.tb_frame.f_locals
+        elif is_user_file(trace.tb_frame.f_code.co_filename):
+            refused = None
+        trace = trace.tb_next
+    if refused is None:
+        return ""
+    operands = refused.get("operands") or (refused.get("x1"), refused.get("x2"))
+    shapes = [like_of(concrete(x)).shape for x in operands if x is not None]
+    if len(shapes) < 2 or not any(
+        word in str(error) for word in ("broadcast", "shape", "dimension")
+    ):
+        return ""
+    listed = " and ".join(str(shape) for shape in shapes)
+    return f"{refused['primitive'].name} cannot take operands of shapes {listed}: {error}."
 
 
 def _where(trace: TracebackType | None) -> tuple[Line | None, str]:

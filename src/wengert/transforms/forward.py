@@ -128,12 +128,12 @@ def checked_tangents(tangents: Any, call: Call, values: list[Any]) -> list[Any]:
     """The leaves of the tangents, one per source, of its shape."""
     found: list[Any] = []
     tangents = tuple(tangents)
+    if len(tangents) != len(call.structures):
+        raise SeedError(
+            f"jvp was given {len(call.structures)} primals but {len(tangents)} tangents.",
+            "Pass one tangent for each primal: jvp(f, (x, y), (dx, dy)).",
+        )
     for position, structure in enumerate(call.structures):
-        if position >= len(tangents):
-            raise SeedError(
-                f"jvp was given {len(call.structures)} primals but {len(tangents)} tangents.",
-                "Pass one tangent for each primal: jvp(f, (x, y), (dx, dy)).",
-            )
         found += same_structure(
             tangents[position], structure, f"tangent {position}", f"primal {position}"
         )

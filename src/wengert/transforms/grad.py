@@ -150,6 +150,14 @@ def elementwise_grad(
     def derivative(*args: Any, **kwargs: Any) -> Any:
         call = Call(f, args, kwargs, argnums, argnames)
         recording = record(call, "elementwise_grad")
+        if any(like_of(v).dtype.kind == "c" for v in recording.values) and not all(
+            like.dtype.kind == "c" for like in recording.likes
+        ):
+            raise TargetTypeError(
+                f"elementwise_grad needs a real result of real sources, but {name_of(f)} returned "
+                "complex numbers.",
+                "Use wg.jvp(f, (x,), (np.ones_like(x),)), whose tangent is complex.",
+            )
         adjoints = recording.pull([_one(value) for value in recording.values])
         return call.packed(filled(recording, adjoints, "elementwise_grad", strict=False))
 

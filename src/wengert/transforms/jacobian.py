@@ -10,7 +10,7 @@ import numpy as np
 from wengert import tree
 from wengert.errors import ArgumentError, TargetTypeError
 from wengert.primitives.adjoints import Like, like_of
-from wengert.transforms.arguments import Call, check_sources
+from wengert.transforms.arguments import Call, check_sources, name_of
 from wengert.transforms.forward import jvp, push
 from wengert.transforms.grad import grad
 from wengert.transforms.reverse import Recording, record
@@ -77,8 +77,17 @@ def jacobian(
         size = sum(like.size for like in likes)
         if mode != "fwd":
             recording = record(call, "jacobian", has_aux=has_aux)
-            out_size = sum(like_of(value).size for value in recording.values)
-            if mode == "rev" or out_size <= size:
+            outs = [like_of(value) for value in recording.values]
+            out_size = sum(out.size for out in outs)
+            # A row of a complex result by a real source has a real adjoint: half of the derivative.
+            is_mixed = not holomorphic and any(out.dtype.kind == "c" for out in outs)
+            if mode == "rev" and is_mixed:
+                raise TargetTypeError(
+                    "jacobian in reverse mode needs a real result, but "
+                    f"{name_of(f)} returned complex numbers for real sources.",
+                    "Leave mode out, or pass mode='fwd': forward mode gives complex columns.",
+                )
+            if mode == "rev" or (out_size <= size and not is_mixed):
                 rows = reverse_rows(recording, likes)
                 return (rows, recording.aux) if has_aux else rows
         result, aux = _forward_columns(call, sources, likes, has_aux)

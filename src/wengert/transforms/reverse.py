@@ -76,9 +76,10 @@ class Recording:
                     with careful():
                         again = record(self.call, self.how[0], has_aux=self.how[1])
                         adjoints = again._swept(seeds, masked=True)
-        return [
+        found = [
             _as_input(adjoint, like) for adjoint, like in zip(adjoints, self.likes, strict=True)
         ]
+        return _unshared(found, seeds)
 
     def _swept(self, seeds: Sequence[Any], masked: bool) -> list[Any]:
         """Adjoints of the inputs as a sweep leaves them."""
@@ -99,6 +100,18 @@ class Recording:
 
 def _have_nan(adjoints: Sequence[Any]) -> bool:
     return any(has_nan(adjoint) for adjoint in adjoints)
+
+
+def _unshared(adjoints: list[Any], seeds: Sequence[Any]) -> list[Any]:
+    """The adjoints with a buffer each: ``x + y`` hands its own to both, and a seed to everybody."""
+    taken = {id(seed) for seed in seeds}
+    for position, adjoint in enumerate(adjoints):
+        kind = type(adjoint)
+        if kind is np.ndarray or kind is Array:
+            if id(adjoint) in taken:
+                adjoints[position] = adjoint = adjoint.copy()
+            taken.add(id(adjoint))
+    return adjoints
 
 
 def _as_input(adjoint: Any, like: Like) -> Any:
