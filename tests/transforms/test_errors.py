@@ -113,6 +113,22 @@ def test_an_exception_of_user_code_stands_for_itself() -> None:
         wg.grad(f)(1.0)
 
 
+@pytest.mark.parametrize(
+    ("f", "name"),
+    [
+        (lambda x: np.sum(np.fft.fft([x[0], x[1]]).real), "fft"),
+        (lambda x: np.linalg.svd([[x[0], 1.0], [1.0, x[1]]])[1][0], "svd"),
+        (lambda x: np.angle([x[0]])[0], "angle"),
+        (lambda x: np.logaddexp.reduce([x[0], x[1]]), "ufunc"),
+    ],
+    ids=["fft", "svd", "angle", "ufunc"],
+)
+def test_a_list_of_traced_numbers_that_numpy_cannot_take_is_named(f: Any, name: str) -> None:
+    with pytest.raises(errors.UnsupportedFunctionError, match=rf"{name}.*of traced numbers") as caught:
+        wg.grad(f)(np.array([0.5, 1.0]))
+    assert "np.array([a, b])" in str(caught.value)
+
+
 def test_masked_arrays_and_matrices_are_refused() -> None:
     masked = np.ma.array([1.0, 2.0], mask=[True, False])
     with pytest.raises(errors.SourceTypeError, match="MaskedArray"):

@@ -62,6 +62,15 @@ def explained(error: Exception, held: Collection[Any]) -> Exception:
             "Reshape, transpose or index the operands so that their shapes fit, as NumPy asks.",
             line,
         )
+    if not called and isinstance(error, TypeError) and "not supported for the input" in str(error):
+        called = "A ufunc"
+    if called.startswith(("numpy", "A ufunc")):
+        return UnsupportedFunctionError(
+            f"{called} cannot take a list, or an object array, of traced numbers "
+            f"({type(error).__name__}: {error}).",
+            "Make it an array first: np.array([a, b]) inside the function.",
+            line,
+        )
     if called:
         return UnsupportedFunctionError(
             f"{called} cannot take a traced Array ({type(error).__name__}: {error}).",
@@ -111,20 +120,20 @@ def _where(trace: TracebackType | None) -> tuple[Line | None, str]:
             called = ""
         else:
             module = frame.f_globals.get("__name__", "")
-            if (
-                not called
-                and not module.startswith(("wengert", "numpy"))
-                and _is_given_arrays(frame)
-            ):
+            if not called and not module.startswith("wengert") and _is_given(frame, module):
                 called = f"{module}.{frame.f_code.co_name}"
         trace = trace.tb_next
     return line, called
 
 
-def _is_given_arrays(frame: Any) -> bool:
+def _is_given(frame: Any, module: str) -> bool:
+    """True if a function has traced arguments; NumPy's own sees them only inside lists."""
     code = frame.f_code
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    return any(_is_traced(frame.f_locals.get(name)) for name in names)
+    values = [frame.f_locals.get(name) for name in names]
+    if module.startswith("numpy"):
+        values = [value for value in values if not isinstance(value, Array)]
+    return any(_is_traced(value) for value in values)
 
 
 def _is_traced(value: Any) -> bool:
