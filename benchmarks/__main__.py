@@ -11,6 +11,7 @@ import argparse
 import json
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ def main() -> int:
     options = parse_options()
     folder = output_folder(options)
     report = Report(describe_machine(), command_line(), options.quick, options.rounds)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     try:
         run(options, report)
     except BaseException:  # interrupted: what there is, but not in place of a full run's results
