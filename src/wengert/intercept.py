@@ -9,25 +9,32 @@ from __future__ import annotations
 import functools
 import math as python_math
 from collections.abc import Callable
+from importlib import import_module
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as plain_numpy
-import scipy.special as plain_special
 
 from wengert import math, numpy
 from wengert.errors import is_user_file
-from wengert.scipy import special
-from wengert.tape.seams import mirror, mirror_of
+from wengert.tape.seams import SEAMS, mirror, mirror_of
 
-MIRRORS: dict[ModuleType, ModuleType] = {
-    plain_numpy: numpy,
-    python_math: math,
-    plain_special: special,
-}
+MIRRORS: dict[ModuleType, ModuleType] = {plain_numpy: numpy, python_math: math}
 
-for _plain, _mirror in MIRRORS.items():
-    mirror(_plain, {name: getattr(_mirror, name) for name in _mirror.__all__})
+
+def _mirror_module(plain: ModuleType, ours: ModuleType) -> None:
+    MIRRORS[plain] = ours
+    mirror(plain, {name: getattr(ours, name) for name in ours.__all__})
+
+
+def _mirror_special() -> None:
+    ours = import_module("wengert.scipy.special")
+    _mirror_module(import_module("scipy.special"), ours)
+
+
+for _plain, _ours in tuple(MIRRORS.items()):
+    _mirror_module(_plain, _ours)
+SEAMS.late["scipy.special"] = _mirror_special  # when user code has imported it
 mirror(plain_numpy.linalg, numpy.LINALG)
 
 
@@ -79,6 +86,7 @@ class _Adapter:
     def adapted(self, value: Any) -> Any:
         """What a name is bound to in the copy."""
         if isinstance(value, ModuleType):
+            SEAMS.mirror_late()
             return MIRRORS.get(value, value)
         mirrored = mirror_of(value) if callable(value) else None
         if mirrored is not None:

@@ -9,13 +9,19 @@ from __future__ import annotations
 import functools
 import math as _math
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from wengert.errors import BatchError
 from wengert.tape.array import Array, concrete, is_batched
+
+
+def _of_scipy(name: str) -> Callable[..., Any]:
+    """A function of scipy.special, which takes long to import, from its first call on."""
+    return lambda x: getattr(import_module("scipy.special"), name)(x)
+
 
 _SAME = {
     **{
@@ -35,10 +41,10 @@ _SAME = {
     "pow": np.power,
     "cbrt": np.cbrt,
     "exp2": np.exp2,
-    "erf": scipy.special.erf,
-    "erfc": scipy.special.erfc,
-    "gamma": scipy.special.gamma,
-    "lgamma": scipy.special.gammaln,
+    "erf": _of_scipy("erf"),
+    "erfc": _of_scipy("erfc"),
+    "gamma": _of_scipy("gamma"),
+    "lgamma": _of_scipy("gammaln"),
 }
 
 

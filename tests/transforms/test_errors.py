@@ -124,7 +124,9 @@ def test_an_exception_of_user_code_stands_for_itself() -> None:
     ids=["fft", "svd", "angle", "ufunc"],
 )
 def test_a_list_of_traced_numbers_that_numpy_cannot_take_is_named(f: Any, name: str) -> None:
-    with pytest.raises(errors.UnsupportedFunctionError, match=rf"{name}.*of traced numbers") as caught:
+    with pytest.raises(
+        errors.UnsupportedFunctionError, match=rf"{name}.*of traced numbers"
+    ) as caught:
         wg.grad(f)(np.array([0.5, 1.0]))
     assert "np.array([a, b])" in str(caught.value)
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.special
 
 from wengert import tree
 from wengert.errors import ArgumentError, UnsupportedFunctionError
@@ -147,7 +146,7 @@ class Operation(CompNode):
     @property
     def primitive(self) -> Primitive | None:
         """The primitive of the registry, if the function is one as it stands."""
-        found = REGISTRY.by_function.get(type(self).function)
+        found = REGISTRY.find(type(self).function)
         return found if isinstance(found, Primitive) and not self._parameters else None
 
     def evaluate(self, *values: Any) -> Any:
@@ -324,7 +323,15 @@ class Tanh(Operation):
 class Sigmoid(Operation):
     """The logistic function of a node, 1 / (1 + exp(-x))."""
 
-    function = scipy.special.expit
+    @property
+    def primitive(self) -> Primitive | None:
+        """scipy.special.expit, which is not imported before it is used."""
+        return None if self._parameters else REGISTRY["expit"]
+
+    @staticmethod
+    def function(x: Any, **parameters: Any) -> Any:
+        """As scipy.special.expit."""
+        return REGISTRY["expit"].function(x, **parameters)
 
 
 class ReLU(Operation):

@@ -12,8 +12,9 @@ import numpy as np
 from scipy import special
 
 from wengert.primitives.family import derived, general, locally_constant
-from wengert.primitives.reductions import add_up, count_along, normalized_axes, operand, with_axes
+from wengert.primitives.reductions import add_up, count_along, normalized_axes, operand
 from wengert.primitives.samples import call, complex_normal, normal, positive
+from wengert.primitives.ufunc_methods import logsumexp_jvp, logsumexp_vjp
 
 
 def _finite_maximum(a: Any, *, axis: tuple[int, ...]) -> Any:
@@ -35,26 +36,12 @@ def _logsumexp(a: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     return out if keepdims else np.squeeze(out, axis)[()]
 
 
-def _shares(a: Any, out: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    """The derivative: each term's share of the sum; zeros in a row that is all -inf."""
-    out = with_axes(out, a, axis, keepdims)
-    return np.exp(a - np.where(out == -np.inf, 0, out))
-
-
-def _logsumexp_vjp(adjoint: Any, a: Any, out: Any, *, axis: Any, keepdims: bool) -> Any:
-    return with_axes(adjoint, a, axis, keepdims) * _shares(a, out, axis, keepdims)
-
-
-def _logsumexp_jvp(tangent: Any, a: Any, out: Any, *, axis: Any, keepdims: bool) -> Any:
-    return add_up(tangent * _shares(a, out, axis, keepdims), axis=axis, keepdims=keepdims)
-
-
 log_of_sum = general(
     _logsumexp,
     name="logsumexp",
     operands=("a",),
-    vjp=_logsumexp_vjp,
-    jvp=_logsumexp_jvp,
+    vjp=logsumexp_vjp,
+    jvp=logsumexp_jvp,
     formula="the adjoint times exp(a - out)",
     lower="logsumexp",
     batch="axis",

@@ -1,14 +1,18 @@
 """The registry: the list of topics, and all that they declare.
 
-Importing a topic changes nothing but its own names; this file reads them.
+Importing a topic changes nothing but its own names; this file reads them. SciPy's special functions
+take longer to import than all else together, so their topics wait until SciPy's module is there.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from wengert.primitives.family import Derived, Primitive
 from wengert.primitives.samples import Sample
@@ -17,14 +21,9 @@ TOPICS = (
     "arithmetic",
     "exponential",
     "trigonometric",
-    "special",
-    "gamma",
-    "bessel",
-    "hypergeometric",
     "rounding",
     "reductions",
     "selection",
-    "logsumexp",
     "ufunc_methods",
     "cumulative",
     "differences",
@@ -53,31 +52,77 @@ TOPICS = (
     "fft",
     "control",
 )
+OF_SCIPY = ("special", "gamma", "bessel", "hypergeometric", "logsumexp")
 
 
 class Registry:
     """Everything that has a rule, by name and by the NumPy function that it stands for."""
 
-    def __init__(self, topics: tuple[str, ...]):
-        self.topics: dict[str, ModuleType] = {
-            topic: import_module(f"wengert.primitives.{topic}") for topic in topics
-        }
-        self.primitives: dict[str, Primitive] = {}
-        self.derived: dict[str, Derived] = {}
-        self.by_function: dict[Any, Primitive | Derived] = {}
-        for module in self.topics.values():
+    def __init__(self, topics: tuple[str, ...], of_scipy: tuple[str, ...]):
+        self.ufuncs: dict[np.ufunc, Primitive] = {}
+        self._topics: dict[str, ModuleType] = {}
+        self._primitives: dict[str, Primitive] = {}
+        self._derived: dict[str, Derived] = {}
+        self._by_function: dict[Any, Primitive | Derived] = {}
+        self._waiting = of_scipy
+        self._load(topics)
+
+    def _load(self, topics: tuple[str, ...]) -> None:
+        for topic in topics:
+            module = self._topics[topic] = import_module(f"wengert.primitives.{topic}")
             for declared in vars(module).values():
                 if isinstance(declared, Primitive | Derived):
                     self._add(declared, module)
-        for entry in self.derived.values():  # a derived front takes precedence over the primitive
-            self.by_function[entry.function] = entry
+        for entry in self._derived.values():  # a derived front takes precedence over the primitive
+            self._by_function[entry.function] = entry
+            self.ufuncs.pop(entry.function, None)
 
     def _add(self, declared: Primitive | Derived, module: ModuleType) -> None:
-        table: dict[str, Any] = self.primitives if isinstance(declared, Primitive) else self.derived
+        is_primitive = isinstance(declared, Primitive)
+        table: dict[str, Any] = self._primitives if is_primitive else self._derived
         if table.get(declared.name, declared) is not declared:
             raise TypeError(f"{declared.name} is declared twice, again in {module.__name__}")
         table[declared.name] = declared
-        self.by_function[declared.function] = declared
+        self._by_function[declared.function] = declared
+        if isinstance(declared, Primitive) and isinstance(declared.function, np.ufunc):
+            self.ufuncs[declared.function] = declared
+
+    def find(self, function: Any) -> Primitive | Derived | None:
+        """What stands for a NumPy or SciPy function; None if nothing does."""
+        found = self._by_function.get(function)
+        if found is None and self._waiting and "scipy.special" in sys.modules:
+            self.complete()
+            found = self._by_function.get(function)
+        return found
+
+    def complete(self) -> None:
+        """Load the topics that wait for SciPy."""
+        waiting, self._waiting = self._waiting, ()
+        self._load(waiting)
+
+    @property
+    def topics(self) -> dict[str, ModuleType]:
+        """The topic files, by name."""
+        self.complete()
+        return self._topics
+
+    @property
+    def primitives(self) -> dict[str, Primitive]:
+        """Every primitive, by name."""
+        self.complete()
+        return self._primitives
+
+    @property
+    def derived(self) -> dict[str, Derived]:
+        """Every derived function, by name."""
+        self.complete()
+        return self._derived
+
+    @property
+    def by_function(self) -> dict[Any, Primitive | Derived]:
+        """Everything, by the function that it stands for."""
+        self.complete()
+        return self._by_function
 
     def __iter__(self) -> Iterator[Primitive]:
         return iter(self.primitives.values())
@@ -99,4 +144,4 @@ class Registry:
         return [(entry, sample) for entry in everything for sample in entry.samples]
 
 
-REGISTRY = Registry(TOPICS)
+REGISTRY = Registry(TOPICS, OF_SCIPY)

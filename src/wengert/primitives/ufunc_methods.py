@@ -14,8 +14,7 @@ import numpy as np
 
 from wengert.primitives.family import derived, general, linear, locally_constant
 from wengert.primitives.indexing import write
-from wengert.primitives.logsumexp import log_of_sum
-from wengert.primitives.reductions import normalized_axes
+from wengert.primitives.reductions import add_up, normalized_axes, with_axes
 from wengert.primitives.samples import call, distinct, normal
 
 _absent = np._NoValue
@@ -131,13 +130,29 @@ def logical_or_reduce(
     return np.any(array, axis=axis, keepdims=keepdims, **kwargs)
 
 
-# The derivative is that of logsumexp; the value is NumPy's, added up one after the other.
+def _shares(a: Any, out: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+    """The derivative of a sum in the logarithm: each term's share of the sum; zeros in a row that is all -inf."""
+    out = with_axes(out, a, axis, keepdims)
+    return np.exp(a - np.where(out == -np.inf, 0, out))
+
+
+def logsumexp_vjp(adjoint: Any, a: Any, out: Any, *, axis: Any, keepdims: bool) -> Any:
+    """Of every logarithm of a sum of exponentials, NumPy's and SciPy's."""
+    return with_axes(adjoint, a, axis, keepdims) * _shares(a, out, axis, keepdims)
+
+
+def logsumexp_jvp(tangent: Any, a: Any, out: Any, *, axis: Any, keepdims: bool) -> Any:
+    """As `logsumexp_vjp`, forward."""
+    return add_up(tangent * _shares(a, out, axis, keepdims), axis=axis, keepdims=keepdims)
+
+
+# The value is NumPy's, added up one after the other.
 log_of_sum_in_order = general(
     lambda a, *, axis, keepdims: np.logaddexp.reduce(a, axis=axis, keepdims=keepdims),
     name="logaddexp.reduce",
     operands=("a",),
-    vjp=log_of_sum.rules,
-    jvp=log_of_sum.jvps,
+    vjp=logsumexp_vjp,
+    jvp=logsumexp_jvp,
     formula="the adjoint times exp(a - out)",
     batch="axis",
     samples=[

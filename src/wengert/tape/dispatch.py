@@ -27,11 +27,7 @@ from wengert.tape.tape import NOTHING, Tape
 from wengert.tape.views import additem, as_view, getitem, setitem
 from wengert.tape.writing import assign_whole, write_plain
 
-UFUNCS: dict[Any, Primitive] = {
-    function: entry
-    for function, entry in REGISTRY.by_function.items()
-    if isinstance(function, np.ufunc) and isinstance(entry, Primitive)
-}
+UFUNCS = REGISTRY.ufuncs
 
 
 def apply(primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
@@ -103,7 +99,7 @@ def _ufunc_result(ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any, out: A
     if method != "__call__":
         if where is not True:
             kwargs["where"] = where
-        handler = REGISTRY.by_function.get((ufunc, method))
+        handler = REGISTRY.find((ufunc, method))
         if handler is None:
             return _general_method(ufunc, method)(
                 ufunc, *inputs, **kwargs | ({"dtype": dtype} if dtype else {})
@@ -117,7 +113,7 @@ def _ufunc_result(ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any, out: A
         inputs = tuple(
             x.astype(dtype) if hasattr(x, "astype") else np.dtype(dtype).type(x) for x in inputs
         )
-    handler = REGISTRY.by_function.get(ufunc)
+    handler = REGISTRY.find(ufunc)
     if handler is None:
         raise _unsupported(f"{_module(ufunc)}.{ufunc.__name__}")
     if where is True:
@@ -139,7 +135,7 @@ def _ufunc_at(ufunc: np.ufunc, target: Any, indices: Any, *values: Any) -> None:
 
 def _general_method(ufunc: np.ufunc, method: str) -> Callable[..., Any]:
     """What stands for a method of a ufunc that has no rule of its own for it."""
-    if ufunc not in REGISTRY.by_function or method not in METHODS:
+    if REGISTRY.find(ufunc) is None or method not in METHODS:
         raise _unsupported(f"{_module(ufunc)}.{ufunc.__name__}.{method}")
     if method != "at" and ufunc.nin != 2:
         raise ValueError(f"{method} only supported for binary functions")
@@ -174,7 +170,7 @@ def _deliver_plain(target: np.ndarray, value: Any) -> Any:
 
 def array_function(self: Array, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """NEP 18."""
-    handler = REGISTRY.by_function.get(function)
+    handler = REGISTRY.find(function)
     if handler is None:
         mirrored = mirror_of(function)
         if mirrored is not None:  # bound before the trace: from numpy import linspace

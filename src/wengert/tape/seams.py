@@ -42,15 +42,23 @@ class _Seams:
 
     def __init__(self) -> None:
         self.table: list[Seam] = []
+        self.late: dict[str, Callable[[], None]] = {}  # modules not imported yet: who mirrors them
         self.active = 0
 
     def open(self) -> None:
         """One more context traces."""
+        if self.late:
+            self.mirror_late()
         with _guard:
             self.active += 1
             if self.active == 1:
                 for seam in self.table:
                     vars(seam.module).update(seam.wrappers)
+
+    def mirror_late(self) -> None:
+        """Mirror the modules that user code has imported since."""
+        for name in [name for name in self.late if name in sys.modules]:
+            self.late.pop(name)()
 
     def close(self) -> None:
         """One context fewer traces."""
@@ -73,6 +81,7 @@ def mirror(module: ModuleType, mirrors: dict[str, Callable[..., Any]]) -> None:
 
 def mirror_of(function: Any) -> Callable[..., Any] | None:
     """The mirror of a function, or of the wrapper that stands in its place; None if it has none."""
+    SEAMS.mirror_late()
     for seam in SEAMS.table:
         for name, original in seam.originals.items():
             if function is original or function is seam.wrappers[name]:
