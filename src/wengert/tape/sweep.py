@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import Elementwise
-from wengert.primitives.indexing import assign
+from wengert.primitives.indexing import assign, is_fancy
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
@@ -112,6 +112,10 @@ def _pull_read(adjoints: list[Any], adjoint: Any, parent: int, like: Any, path: 
     held, adjoints[parent] = adjoints[parent], None
     if held is None:
         held = np.zeros(like.shape, like.dtype)
+        if type(adjoint) is np.ndarray and adjoint.size > _LARGE and not is_fancy(path[-1][1]):
+            assign(held, path, adjoint)  # into zeros: one pass over memory less than adding
+            adjoints[parent] = held
+            return
     elif not is_sole(held):
         held = copied(held)
     adjoints[parent] = add_into(held, path, adjoint)
