@@ -201,7 +201,10 @@ def test_svd_of_a_matrix_of_low_rank_keeps_the_derivative_of_its_first_vectors()
 
 
 def test_eig_with_an_equal_pair_that_is_not_mixed() -> None:
-    found = wg.grad(lambda a: np.sum(weights(3) * np.linalg.eig(a)[1][:, 2] ** 2))(EQUAL_PAIR)
+    def f(a: Any) -> Any:  # from NumPy 2.5 on the vectors are always complex
+        return np.sum(weights(3) * np.real(np.linalg.eig(a)[1][:, 2]) ** 2)
+
+    found = wg.grad(f)(EQUAL_PAIR)
     assert np.all(np.isfinite(found))
 
 

@@ -92,6 +92,19 @@ def test_arguments_that_numpy_refuses_are_refused_with_its_kind_of_error(
         wg.jvp(f, args, args)
 
 
+@pytest.mark.skipif(
+    np.lib.NumpyVersion(np.__version__) < "2.5.0", reason="NumPy takes plane vectors"
+)
+def test_cross_of_plane_vectors_is_refused_as_numpy_does() -> None:
+    args = numbers(0, 2), numbers(1, 2)
+    for function in (np.cross, lambda a, b: wg.jvp(np.cross, (a, b), (a, b))):
+        with pytest.raises(ValueError, match="3-dimensional vectors"):
+            function(*args)
+
+
+@pytest.mark.skipif(
+    np.lib.NumpyVersion(np.__version__) >= "2.5.0", reason="NumPy refuses plane vectors"
+)
 def test_cross_of_plane_vectors_warns_as_numpy_does() -> None:
     for shapes in (((2,), (2,)), ((2,), (3,)), ((4, 3), (2,))):
         args = tuple(numbers(k, *s) for k, s in enumerate(shapes))

@@ -286,7 +286,12 @@ def cross(
 
 
 def _cross_with_plane(a: Any, b: Any) -> Any:
-    """The cross product where a vector has two components: its third is zero."""
+    """The cross product where a vector has two components, up to NumPy 2.4: its third is zero."""
+    if np.lib.NumpyVersion(np.__version__) >= "2.5.0":
+        raise ValueError(
+            "Both input arrays must be (arrays of) 3-dimensional vectors, but they are "
+            f"{a.shape[-1]} and {b.shape[-1]} dimensional instead."
+        )
     warnings.warn(
         "Arrays of 2-dimensional vectors are deprecated. Use arrays of 3-dimensional vectors instead. "
         "(deprecated in NumPy 2.0)",
