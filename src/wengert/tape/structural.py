@@ -185,8 +185,8 @@ def _pull(
                 found = primitive.pull(
                     probes, parents, _probed(primitive, saved), likes, parameters
                 )
-        except Exception:
-            pass
+        except Exception:  # a rule may refuse random numbers (cholesky): nothing is known then
+            found = [None] * len(parts)
     return [
         None if part is None else Masked(part, _mask_of(live))
         for part, live in zip(parts, found, strict=True)
@@ -323,8 +323,8 @@ def push_masked(
             is_real = primitive.selects or (isinstance(primitive, Linear) and not primitive.each)
             probed_out = _still_parts(out) if is_real else primitive(*probed, **parameters)
             found = primitive.push(probes, probed, probed_out, parameters)
-    except Exception:
-        pass
+    except Exception:  # as in reverse mode: no zero is taken for structural
+        found = None
     if primitive.outputs > 1:
         founds = found or (None,) * len(pushed)
         pairs = zip(pushed, founds, strict=True)
