@@ -577,3 +577,13 @@ def test_tapes_in_threads_do_not_meet():
     for thread in threads:
         thread.join()
     assert found == {k: (51.0 * k, 51.0) for k in range(4)}
+
+
+def test_nodes_share_no_gradient() -> None:
+    t = wg.Tape()
+    a, b = wg.ConstantNode(np.ones(2), t), wg.ConstantNode(np.ones(2), t)
+    wg.Add(a, b, t)
+    t.forward()
+    t.backward(seed=np.ones(2))
+    a.gradient *= 0.5
+    assert list(b.gradient) == [1.0, 1.0]

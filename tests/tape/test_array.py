@@ -279,3 +279,15 @@ def test_copies_cost_nothing_until_one_of_the_two_is_written() -> None:
         return (a * b).sum()
 
     np.testing.assert_array_equal(wg.grad(f)(np.array([3.0, 5.0])), [2.0, 10.0])
+
+
+def test_a_batched_number_is_formatted_for_each_example() -> None:
+    shown = []
+    wg.vmap(lambda x: shown.append(f"{x:.2f}") or x)(np.array([1.0, 2.5]))
+    assert shown == ["[1.00, 2.50]"]
+
+
+def test_the_repr_of_a_view_of_an_ended_trace_does_not_fail() -> None:
+    kept = []
+    wg.grad(lambda x: kept.append(x[1:]) or np.sum(x))(np.ones(3))
+    assert "ended" in repr(kept[0])

@@ -137,6 +137,8 @@ def test_masked_arrays_and_matrices_are_refused() -> None:
         wg.grad(np.sum)(masked)
     with pytest.raises(errors.UnsupportedFunctionError, match="MaskedArray"):
         wg.grad(lambda x: np.sum(x * masked))(np.ones(2))
+    with pytest.raises(errors.UnsupportedFunctionError, match="MaskedArray"):
+        wg.grad(lambda x: np.sum(np.where(x > 0, masked, x)))(np.ones(2))
 
 
 def test_complex_results_of_real_sources_keep_both_parts_or_say_why_not() -> None:

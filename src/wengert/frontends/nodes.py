@@ -137,7 +137,10 @@ class CompNode(metaclass=_Construction):
         """Add one contribution to the gradient, summed over what was broadcast."""
         if self._output is not None:
             gradient = _fitted(gradient, like_of(self._output))
-        self._gradient = gradient if self._gradient is None else self._gradient + gradient
+        if self._gradient is not None:
+            self._gradient = self._gradient + gradient
+        else:  # a buffer of its own: a sum hands one and the same to both of its operands
+            self._gradient = gradient.copy() if isinstance(gradient, np.ndarray) else gradient
 
     @property
     def operands(self) -> tuple[CompNode, ...]:

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from wengert.errors import BatchError, LostDerivativeError, PicklingError, user_frame
+from wengert.errors import (
+    BatchError,
+    LostDerivativeError,
+    PicklingError,
+    TraceEndedError,
+    user_frame,
+)
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import read as READ
 
@@ -218,13 +224,21 @@ class Array:
         return math.ceil(_decided(self, "math.ceil()"))
 
     def __repr__(self) -> str:
+        try:
+            self.current()
+        except TraceEndedError:  # a view, which would have to read; a repr never fails
+            return "Array(of a trace that has ended)"
         return f"Array({np.array2string(np.asarray(concrete(self)), separator=', ')}, {self.dtype})"
 
     def __str__(self) -> str:
         return str(concrete(self))
 
     def __format__(self, spec: str) -> str:
-        return format(concrete(self), spec)
+        value = concrete(self)
+        if spec and self.tape.hidden:  # under vmap: a number for each example
+            shown: Any = {"all": lambda number: format(number, spec)}
+            return np.array2string(value, separator=", ", formatter=shown)
+        return format(value, spec)
 
     def __reduce__(self) -> Any:
         if not self.tape.traces(self):

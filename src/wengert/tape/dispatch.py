@@ -60,12 +60,16 @@ def lift(x: Any) -> Any:
     if isinstance(x, list | tuple):
         return stack(x)
     if isinstance(x, np.ma.MaskedArray | np.matrix):  # np.asarray would drop what they mean
-        raise UnsupportedFunctionError(
-            f"a {kind.__name__} was combined with a traced Array: its mask, or its product, would "
-            "be lost.",
-            "Pass np.asarray(matrix), or for masked data the values and np.where(mask, …, …).",
-        )
+        raise _lost_meaning(kind)
     return x if isinstance(x, np.generic) else np.asarray(x)
+
+
+def _lost_meaning(kind: type) -> UnsupportedFunctionError:
+    return UnsupportedFunctionError(
+        f"a {kind.__name__} was combined with a traced Array: its mask, or its product, would be "
+        "lost.",
+        "Pass np.asarray(matrix), or for masked data the values and np.where(mask, …, …).",
+    )
 
 
 # ------------------------------------------------------------------------------------------- ufuncs
@@ -170,6 +174,9 @@ def _deliver_plain(target: np.ndarray, value: Any) -> Any:
 
 def array_function(self: Array, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """NEP 18."""
+    for kind in types:
+        if kind is not Array and issubclass(kind, np.ma.MaskedArray | np.matrix):
+            raise _lost_meaning(kind)
     handler = REGISTRY.find(function)
     if handler is None:
         mirrored = mirror_of(function)
