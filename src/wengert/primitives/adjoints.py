@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.errors import RuleError
+from wengert.primitives.blocks import LARGE, uniform
 
 _LARGE = 2048  # elements; below it, reusing a buffer saves less than asking whether one may
 
@@ -69,6 +70,10 @@ def scale(adjoint: Any, partial: Any, is_spent: bool = False) -> Any:
 
 def times_number(adjoint: Any, partial: Any, is_spent: bool) -> Any:
     """As `scale`, where one of the two is no plain array."""
+    if type(partial) in (int, float) and type(adjoint) is np.ndarray and adjoint.size >= LARGE:
+        same = uniform(adjoint)
+        if same is not None:
+            return np.broadcast_to(same * partial, adjoint.shape)
     if is_spent and type(partial) in (int, float):
         return np.multiply(adjoint, partial, out=adjoint)
     return adjoint * partial

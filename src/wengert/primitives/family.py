@@ -16,7 +16,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from wengert.primitives import numbers
 from wengert.primitives.adjoints import fit, fit_tangent, scale, times_number, zeros_like
+from wengert.primitives.blocks import LARGE, scaled
 from wengert.primitives.samples import Sample
 
 Rule = Callable[..., Any]
@@ -39,6 +41,7 @@ class Primitive:
 
     family: ClassVar[str] = ""
     rule_arguments: ClassVar[tuple[str, ...]] = ()  # what a rule takes before the values it names
+    number = -1  # of entries of numbers alone, for primitives that have such; see numbers.py
 
     def __init__(
         self,
@@ -184,16 +187,19 @@ class Elementwise(Primitive):
     def __init__(self, function: Callable[..., Any], rules: Any, **kw: Any):
         super().__init__(function, rules, **kw)
         self._plan = tuple(self._step(k) for k in range(len(self.rules)))
+        if isinstance(function, np.ufunc):
+            self.number = numbers.register(self, self.rules, self.slots)
 
-    def _step(self, position: int) -> tuple[int, Any]:
-        """How `pull` gets one partial: from the one slot that its rule reads, or in another way."""
+    def _step(self, position: int) -> tuple[int, Any, tuple[int, ...]]:
+        """How `pull` gets one partial: the slots that its rule reads if it reads nothing else."""
         rule = self.rules[position]
         if rule is None or not callable(rule):
-            return _NUMBER, rule
-        (*names,) = _positional(rule)
-        if len(names) == 1 and names[0] in self.slots and not _takes_keywords(rule):
-            return self.slots.index(names[0]), rule
-        return _ADAPTED, self.adapters[position]
+            return _NUMBER, rule, ()
+        names = _positional(rule)
+        if not set(names) <= set(self.slots) or _takes_keywords(rule):
+            return _ADAPTED, self.adapters[position], ()
+        slots = tuple([self.slots.index(name) for name in names])
+        return (slots[0] if len(slots) == 1 else _SEVERAL), rule, slots
 
     def pull(
         self,
@@ -207,22 +213,26 @@ class Elementwise(Primitive):
         """As for every primitive; an adjoint that `is_spent` may be written over by the last part."""
         contributions: list[Any] = []
         is_array = type(adjoint) is np.ndarray
+        is_large = is_array and adjoint.size >= LARGE
         last = max(k for k, parent in enumerate(parents) if parent >= 0) if is_spent else -1
         for position, parent in enumerate(parents):
-            slot, partial = self._plan[position]
+            slot, partial, slots = self._plan[position]
             if parent < 0 or partial is None:
                 contributions.append(None)
                 continue
             can_reuse = position == last and not _is_held(adjoint, contributions)
+            part = None
             if slot == _NUMBER:
                 part = adjoint if partial == 1 else times_number(adjoint, partial, can_reuse)
             elif slot == _ADAPTED:
                 tie = 0.0 if min(parents) < 0 else 0.5
                 part = scale(adjoint, partial(saved, tie, parameters, position), can_reuse)
-            elif is_array:
-                part = scale(adjoint, partial(saved[slot]), can_reuse)
-            else:
-                part = adjoint * partial(saved[slot])
+            elif is_large:
+                operands = [saved[k] for k in slots]
+                part = scaled(adjoint, partial, operands, adjoint if can_reuse else None)
+            if part is None:
+                found = partial(saved[slot]) if slot >= 0 else partial(*[saved[k] for k in slots])
+                part = scale(adjoint, found, can_reuse) if is_array else adjoint * found
             if likes is not None and likes[position] is not None:
                 part = fit(part, likes[position], self)
             contributions.append(part)
@@ -238,11 +248,13 @@ class Elementwise(Primitive):
     ) -> None:
         """As `pull`, for an entry of numbers alone, adding into `adjoints`: what long tapes do most."""
         for position, parent in enumerate(parents):
-            slot, partial = self._plan[position]
+            slot, partial, slots = self._plan[position]
             if parent < 0 or partial is None:
                 continue
             if slot >= 0:
                 part = adjoint * partial(saved[slot])
+            elif slot == _SEVERAL:
+                part = adjoint * partial(*[saved[k] for k in slots])
             elif slot == _NUMBER:
                 part = adjoint if partial == 1 else adjoint * partial
             else:
@@ -444,7 +456,7 @@ def _compiled(text: str) -> CodeType:
     return compile(text, "<wengert>", "eval")
 
 
-_NUMBER, _ADAPTED = -1, -2  # where a partial comes from if not from one slot
+_NUMBER, _ADAPTED, _SEVERAL = -1, -2, -3  # where a partial comes from if not from one slot
 
 
 def _takes_keywords(rule: Rule) -> bool:

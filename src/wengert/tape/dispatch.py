@@ -23,7 +23,7 @@ from wengert.tape.array import CONSTANTS, Array, Trace, concrete, constant, is_m
 from wengert.tape.reading import VIEWING
 from wengert.tape.seams import is_augmented_assignment, mirror_of
 from wengert.tape.stacking import stack
-from wengert.tape.tape import NOTHING, Tape
+from wengert.tape.tape import NOTHING, SCALARS, Tape
 from wengert.tape.views import additem, as_view, getitem, setitem
 from wengert.tape.writing import assign_whole, write_plain
 
@@ -275,20 +275,52 @@ def _binary(ufunc: np.ufunc, operate: Any) -> tuple[Any, Any]:
     if primitive.family == "locally constant":  # floor_divide, masks: there is nothing to record
         return _comparison(ufunc), _reflected(ufunc)
 
+    number = primitive.number
+
+    # Both begin with numbers on one tape, which is what loops do most: in few bytecodes.
     def forward(self: Array, other: Any) -> Any:
+        tape: Any = self.tape
         if type(self) is Array:
-            if type(other) is Array:
-                trace = self.tape
-                if trace is other.tape or trace.level >= other.tape.level:
-                    return trace.binary(primitive, operate, self, other)
+            x1 = self.value
+            kind: Any = type(other)
+            if tape.is_brief and type(x1) in SCALARS and number >= 0:
+                if kind is Array:
+                    x2, second = other.value, other.index
+                    kind = type(x2) if other.tape is tape else None
+                else:
+                    x2, second = other, -1
+                if kind in SCALARS or (kind is int and second < 0):
+                    out = operate(x1, x2)
+                    if type(out) in SCALARS:
+                        entries = tape.entries
+                        entries.append((number, self.index, second, x1, x2, out))
+                        return Array(out, tape, len(entries) - 1)
+            kind = type(other)
+            if kind is Array:
+                if tape is other.tape or tape.level >= other.tape.level:
+                    return tape.binary(primitive, operate, self, other)
                 return other.tape.binary(primitive, operate, self, other)
-            if type(other) in _NUMBERS:
-                return self.tape.binary(primitive, operate, self, other)
+            if kind in _NUMBERS:
+                return tape.binary(primitive, operate, self, other)
         return _slow(self, other)
 
     def reflected(self: Array, other: Any) -> Any:
-        if type(self) is Array and type(other) in _NUMBERS:
-            return self.tape.binary(primitive, operate, other, self)
+        kind = type(other)
+        if type(self) is Array and kind in _NUMBERS:
+            tape: Any = self.tape
+            x2 = self.value
+            if (
+                tape.is_brief
+                and type(x2) in SCALARS
+                and number >= 0
+                and (kind in SCALARS or kind is int)
+            ):
+                out = operate(other, x2)
+                if type(out) in SCALARS:
+                    entries = tape.entries
+                    entries.append((number, -1, self.index, other, x2, out))
+                    return Array(out, tape, len(entries) - 1)
+            return tape.binary(primitive, operate, other, self)
         return _slow(other, self)
 
     def _slow(x1: Any, x2: Any) -> Any:

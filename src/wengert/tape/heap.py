@@ -2,17 +2,25 @@
 
 A gradient allocates what its tape saves, and frees it all at the end. The C library of Linux then
 gives the memory back to the system, which clears and maps it again, page by page, for the next
-gradient: for arrays of a megabyte that takes longer than the arithmetic. The library keeps as much
-as twice the largest array it has seen freed, of up to 32 MiB. So one such is made, and freed.
+gradient: for arrays of a megabyte that takes longer than the arithmetic. So the library is told to
+keep some (mallopt(3)). Arrays of more than 32 MiB still come from the system and go back to it.
 """
 
 from __future__ import annotations
 
-import numpy as np
+import ctypes
+import os
 
-LARGEST = 2**25 - 2**16  # bytes: what the library's rule counts, less the space for its header
+KEPT = 2**28  # bytes of freed memory that a process keeps: a tape of 16 arrays of 2e6 numbers
+LARGEST = 2**25  # bytes: the largest array that the library will keep
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep up to 64 MiB of freed memory; where there is no glibc, do nothing."""
-    np.empty(LARGEST, np.uint8)
+    """Let the C library keep freed memory; where it is not glibc, do nothing."""
+    if "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}):
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(_M_MMAP_THRESHOLD, LARGEST)
+    mallopt(_M_TRIM_THRESHOLD, KEPT)

@@ -32,7 +32,7 @@ _enabled: ContextVar[bool] = ContextVar("wengert_intercept", default=True)
 class Seam(NamedTuple):
     """What is replaced in one module while a trace is active."""
 
-    module: ModuleType
+    namespace: dict[str, Any]  # of the module
     wrappers: dict[str, Any]
     originals: dict[str, Any]
 
@@ -53,7 +53,7 @@ class _Seams:
             self.active += 1
             if self.active == 1:
                 for seam in self.table:
-                    vars(seam.module).update(seam.wrappers)
+                    seam.namespace.update(seam.wrappers)
 
     def mirror_late(self) -> None:
         """Mirror the modules that user code has imported since."""
@@ -66,7 +66,7 @@ class _Seams:
             self.active -= 1
             if self.active == 0:
                 for seam in self.table:
-                    vars(seam.module).update(seam.originals)
+                    seam.namespace.update(seam.originals)
 
 
 SEAMS = _Seams()
@@ -76,7 +76,7 @@ def mirror(module: ModuleType, mirrors: dict[str, Callable[..., Any]]) -> None:
     """Register mirrors of a module's functions."""
     originals = {name: getattr(module, name) for name in mirrors if hasattr(module, name)}
     wrappers = {name: _wrapper(original, mirrors[name]) for name, original in originals.items()}
-    SEAMS.table.append(Seam(module, wrappers, originals))
+    SEAMS.table.append(Seam(vars(module), wrappers, originals))
 
 
 def mirror_of(function: Any) -> Callable[..., Any] | None:

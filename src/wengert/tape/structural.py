@@ -24,6 +24,7 @@ from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
 from wengert.tape.array import Array, concrete
+from wengert.tape.entries import whole
 
 Mask = Any
 
@@ -141,6 +142,7 @@ def backward_masked(entries: Sequence[Any], adjoints: list[Any], seeds: Sequence
             adjoints[index] = adjoint.clean
             continue
         adjoints[index] = None
+        entry = whole(entry)
         primitive, parents, saved, likes, parameters = entry
         if primitive is PART:
             _gather(adjoints, adjoint, parents[0], likes, parameters["position"])

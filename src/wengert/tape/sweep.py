@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from wengert.primitives.blocks import add_into as add_into_large
 from wengert.primitives.family import Elementwise
 from wengert.primitives.indexing import assign, is_fancy
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
+from wengert.primitives.numbers import PULLS
 from wengert.tape.array import Array
+from wengert.tape.entries import ANY, ELEMENT_READ, NUMBERS, whole
 from wengert.tape.writing import add_into, copied, write
 
 _LARGE = 2048
@@ -60,13 +63,20 @@ def backward(
             continue
         if not keep:
             adjoints[index] = None
-        primitive, parents, saved, likes, parameters = entry
+        form = len(entry)
+        if form == NUMBERS:
+            _pull_numbers(adjoints, adjoint, entry)
+            continue
+        if form == ELEMENT_READ:
+            _pull_element(adjoints, adjoint, entry)
+            continue
+        primitive, parents, saved, likes, parameters = entry if form == ANY else whole(entry)
         if likes is None and type(adjoint) in _NUMBERS and type(primitive) is Elementwise:
             primitive.pull_numbers(adjoints, adjoint, parents, saved, parameters)
         elif primitive is READ:
             _pull_read(adjoints, adjoint, parents[0], likes[0], parameters["path"])
         elif primitive is WRITE:
-            _pull_write(adjoints, adjoint, entry, keep)
+            _pull_write(adjoints, adjoint, whole(entry), keep)
         elif primitive is PART:
             _pull_part(adjoints, adjoint, parents[0], likes, parameters["position"])
         else:
@@ -92,13 +102,45 @@ def backward(
                         adjoints[parent] = _sum(adjoints, parent, part)
 
 
+def _pull_numbers(adjoints: list[Any], adjoint: Any, entry: Any) -> None:
+    """An operation on numbers: what long tapes do most."""
+    number, parent, second, _, _, _ = entry
+    _, both, pull_first, pull_second = PULLS[number]
+    if second < 0:
+        part = pull_first(adjoint, entry)
+    elif parent < 0:
+        parent = second
+        part = pull_second(adjoint, entry)
+    else:
+        part, other = both(adjoint, entry)
+        held = adjoints[second]
+        adjoints[second] = other if held is None else held + other
+    held = adjoints[parent]
+    adjoints[parent] = part if held is None else held + part
+
+
+def _pull_element(adjoints: list[Any], adjoint: Any, entry: Any) -> None:
+    """``x[key]``: add to one element of the array's adjoint."""
+    parent, key, shape = entry
+    held, adjoints[parent] = adjoints[parent], None
+    if held is None:
+        held = np.zeros(shape)
+    elif not is_sole(held):
+        held = copied(held)
+    if type(held) is np.ndarray and type(adjoint) in _NUMBERS:
+        held[key] += adjoint
+    else:
+        held = add_into(held, (("getitem", key),), adjoint)
+    adjoints[parent] = held
+
+
 def _sum(adjoints: list[Any], parent: int, part: Any) -> Any:
     """The adjoint so far plus one more contribution, in place if nobody else holds the buffer."""
     held = adjoints[parent]
     if type(held) is np.ndarray and held.size > _LARGE and type(part) is np.ndarray:
         adjoints[parent] = None
         if is_sole(held) and held.dtype == part.dtype:
-            held += part
+            add_into_large(held, part)
             return held
     return held + part
 

@@ -1,22 +1,26 @@
 """`Tape`: the append-only list of entries that a reverse-mode trace records.
 
-An entry is a flat tuple (primitive, parents, saved, likes, parameters): indices of the traced
-operands (-1 for a constant), the values that the backward sweep will read, and shapes where an
-operand's differs from the output's. An input's entry is None. `columns` holds, for tapes that are
-looked at, what a sweep does not need: every value, every operand, the user's line. The one
-difficulty is speed: `binary` and `unary` record the commonest entries in a few bytecodes.
+An entry is a tuple (primitive, parents, saved, likes, parameters): indices of the traced operands
+(-1 for a constant), the values that the backward sweep will read, and shapes where an operand's
+differs from the output's; shorter forms are in `entries.py`. An input's entry is None. `columns`
+holds, for tapes that are looked at, what a sweep does not need: every value, every operand, the
+user's line. The one difficulty is speed: `binary` and `unary` record the commonest entries in a few
+bytecodes.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from operator import pow
 from typing import Any
 
 import numpy as np
 
 from wengert.errors import TraceEndedError
 from wengert.primitives.adjoints import Like, like_of
+from wengert.primitives.blocks import LARGE
+from wengert.primitives.blocks import apply as in_blocks
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import follow
 from wengert.primitives.indexing import read as READ
@@ -33,7 +37,7 @@ NOTHING: dict[str, Any] = {}  # the parameters of an entry that has none
 _ONE = (True,)
 _UNSAVED = (None, None, None)
 _FLOAT64 = np.dtype(np.float64)
-_SCALARS = frozenset({float, np.float64})
+SCALARS = frozenset({float, np.float64})
 
 
 class Ended(list[Any]):
@@ -58,18 +62,14 @@ class Tape(Trace):
         Keep every value, operand and line, for looking at the tape.
     """
 
-    __slots__ = ("columns", "entries", "held", "level")
+    __slots__ = ("columns", "entries", "held", "is_brief", "level")
 
     def __init__(self, level: int, columns: Columns | None = None):
         self.level = level
         self.entries: list[Any] = []
         self.held: dict[int, np.ndarray] = {}  # plain arrays of entries, read-only for the while
         self.columns = columns
-        # Shared by all entries that read or write one element of an array of one shape, or at one
-        # place: a loop over elements keeps only indices.
-        self.element_likes: dict[Any, Any] = {}
-        self.element_paths: dict[Any, dict[str, Any]] = {}
-        self.element_writes: dict[Any, dict[str, Any]] = {}
+        self.is_brief = columns is None
 
     def input(self, value: Any) -> Array:
         """A new input, by which the tape can be differentiated."""
@@ -170,28 +170,28 @@ class Tape(Trace):
         """As `record` for two operands, of which at least one is of this tape, in fewer steps."""
         v1, i1 = self.split(x1)
         v2, i2 = self.split(x2)
-        out = operate(v1, v2)
+        is_array1, is_array2 = type(v1) is np.ndarray, type(v2) is np.ndarray
+        if (is_array1 and v1.size >= LARGE) or (is_array2 and v2.size >= LARGE):
+            out = in_blocks(operate if operate is pow else primitive.function, v1, v2)
+        else:
+            out = operate(v1, v2)
         if self.columns is not None:
             return self.add(primitive, (i1, i2), (v1, v2), out, NOTHING, (x1, x2))
-        likes: Any = None
-        if type(out) in _SCALARS and type(v1) is not np.ndarray and type(v2) is not np.ndarray:
-            saved: tuple[Any, ...] = (v1, v2, out)
-            if (i1 >= 0 and type(v1) not in _SCALARS) or (i2 >= 0 and type(v2) not in _SCALARS):
-                likes = likes_of((v1, v2), (i1, i2), out)
+        if i1 >= 0:
+            k1, k2, k3 = primitive.both if i2 >= 0 else primitive.first
         else:
-            if i1 >= 0:
-                k1, k2, k3 = primitive.both if i2 >= 0 else primitive.first
-            else:
-                k1, k2, k3 = primitive.second
-            saved = (v1 if k1 else None, v2 if k2 else None, out if k3 else None)
-            if i1 < 0 and k1 and type(v1) is np.ndarray:
-                locks.hold(v1, self.held)
-            if i2 < 0 and k2 and type(v2) is np.ndarray:
-                locks.hold(v2, self.held)
-            if primitive.needs_likes:
-                likes = (like_of(v1), like_of(v2))
-            else:
-                likes = likes_of((v1, v2), (i1, i2), out)
+            k1, k2, k3 = primitive.second
+        if k1 and i1 < 0 and is_array1:
+            locks.hold(v1, self.held)
+        if k2 and i2 < 0 and is_array2:
+            locks.hold(v2, self.held)
+        if primitive.needs_likes:
+            likes: Any = (like_of(v1), like_of(v2))
+        elif is_array1 and is_array2 and v1.shape == v2.shape and v1.dtype is v2.dtype is out.dtype:
+            likes = None
+        else:
+            likes = likes_of((v1, v2), (i1, i2), out)
+        saved = (v1 if k1 else None, v2 if k2 else None, out if k3 else None)
         entries = self.entries
         entries.append((primitive, (i1, i2), saved, likes, NOTHING))
         return Array(out, self, len(entries) - 1)
@@ -209,17 +209,24 @@ class Tape(Trace):
     def unary(self, primitive: Primitive, x: Array) -> Any:
         """As `record` for a ufunc of one operand of this tape, in fewer steps."""
         value = x.value
-        out = primitive.function(value)
+        if type(value) is np.ndarray and value.size >= LARGE:
+            out = in_blocks(primitive.function, value)
+        else:
+            out = primitive.function(value)
         kind = type(out)
-        if self.columns is None and kind is np.float64 and type(value) in _SCALARS:
-            saved, likes = (value, out), None
-        elif self.columns is None and kind is np.ndarray and value.dtype is out.dtype:
+        entry: Any
+        if not self.is_brief:
+            return self.add(primitive, (x.index,), (value,), out, NOTHING, (x,))
+        if kind is np.float64 and type(value) in SCALARS and primitive.number >= 0:
+            entry = (primitive.number, x.index, -1, value, None, out)
+        elif kind is np.ndarray and value.dtype is out.dtype:
             kx, ko = primitive.alone
-            saved, likes = (value if kx else None, out if ko else None), None
+            saved = (value if kx else None, out if ko else None)
+            entry = (primitive, (x.index,), saved, None, NOTHING)
         else:
             return self.add(primitive, (x.index,), (value,), out, NOTHING, (x,))
         entries = self.entries
-        entries.append((primitive, (x.index,), saved, likes, NOTHING))
+        entries.append(entry)
         return Array(out, self, len(entries) - 1)
 
     # ------------------------------------------------------------------------ single elements
@@ -229,12 +236,8 @@ class Tape(Trace):
         out = value[key]
         if type(out) is not np.float64 or self.columns is not None:
             return self.record(READ, (x,), {"path": (("getitem", key),)})
-        likes = self.element_likes.get(value.shape) or self._element_likes(value)
-        parameters = self.element_paths.get(key)
-        if parameters is None:
-            parameters = self.element_paths[key] = {"path": (("getitem", key),)}
         entries = self.entries
-        entries.append((READ, (x.index,), _UNSAVED, likes[0], parameters))
+        entries.append((x.index, key, value.shape))
         return Array(out, self, len(entries) - 1)
 
     def read(self, x: Array, path: Path) -> Any:
@@ -256,7 +259,7 @@ class Tape(Trace):
             v, index = value, -1
         held = x.value
         if (
-            type(v) not in _SCALARS
+            type(v) not in SCALARS
             or type(held) is not np.ndarray
             or held.dtype is not _FLOAT64
             or sys.getrefcount(held) > _SOLE
@@ -265,21 +268,12 @@ class Tape(Trace):
             or x.writes == 0  # the first write may find the buffer read-only
         ):
             return False
-        likes = self.element_likes.get(held.shape) or self._element_likes(held)
-        parameters = self.element_writes.get(key)
-        if parameters is None:
-            parameters = self.element_writes[key] = {"path": (("getitem", key),), "add": False}
         held[key] = v
         entries = self.entries
-        entries.append((WRITE, (x.index, index), _UNSAVED, likes[1], parameters))
+        entries.append((x.index, index, key, held.shape))
         x.index = len(entries) - 1
         x.writes += 1
         return True
-
-    def _element_likes(self, value: np.ndarray) -> Any:
-        like = Like(value.shape, _FLOAT64)
-        likes = self.element_likes[value.shape] = ((like,), (like, Like((), _FLOAT64)))
-        return likes
 
     # --------------------------------------------------------------------------------- writing
 

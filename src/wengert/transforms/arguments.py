@@ -6,6 +6,7 @@ all else is passed on untouched.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from wengert.tape.stacking import stack
 
 _FLOATS = frozenset({float, np.float64, np.float32, np.float16, np.longdouble})
 _COMPLEX = frozenset({complex, np.complex64, np.complex128, np.clongdouble})
+_DTYPES = frozenset({np.dtype(kind) for kind in (_FLOATS | _COMPLEX)})
+_LEAVES = _FLOATS | {np.ndarray}  # the commonest leaves: no tree to look into
 
 
 class Call:
@@ -44,13 +47,16 @@ class Call:
     ):
         self.function, self.args, self.kwargs = function, args, kwargs
         self.is_single = isinstance(argnums, int) and argnames is None
-        self.names = self._names(argnums, argnames)
+        self.names: tuple[int | str, ...] = ()
+        if argnames is None and type(argnums) is tuple:
+            self.names = _positions(argnums, len(args))
+        self.names = self.names or self._names(argnums, argnames)
         self.leaves: list[Any] = []
         self.structures: list[Any] = []
         self.widths: list[int] = []
         for name in self.names:
             value = args[name] if isinstance(name, int) else kwargs[name]
-            if type(value) in _FLOATS:
+            if type(value) in _LEAVES:
                 self.leaves.append(value)
                 self.structures.append(tree.SINGLE)
                 self.widths.append(1)
@@ -112,12 +118,13 @@ class Call:
 
     def with_leaves(self, leaves: Sequence[Any]) -> Any:
         """Call the function with other leaves in place of the sources."""
-        args, kwargs = list(self.args), dict(self.kwargs)
-        for name, value in zip(self.names, self.rebuilt(leaves), strict=True):
+        args, kwargs = list(self.args), self.kwargs
+        values = leaves if self.is_flat else self.rebuilt(leaves)
+        for name, value in zip(self.names, values, strict=True):
             if isinstance(name, int):
                 args[name] = value
             else:
-                kwargs[name] = value
+                kwargs = kwargs | {name: value}
         return self.function(*args, **kwargs)
 
     def rebuilt(self, leaves: Sequence[Any]) -> list[Any]:
@@ -147,12 +154,19 @@ class Call:
         return "an argument"
 
 
+@functools.lru_cache(maxsize=256)
+def _positions(argnums: tuple[Any, ...], count: int) -> tuple[int, ...]:
+    """`argnums` if they are different positions of arguments, as they mostly are; else nothing."""
+    is_plain = all(type(k) is int and 0 <= k < count for k in argnums)
+    return argnums if is_plain and len(set(argnums)) == len(argnums) else ()
+
+
 def check_sources(call: Call) -> list[Any]:
     """The leaves as numbers or arrays that can be differentiated by, or an error."""
     checked = []
     for position, leaf in enumerate(call.leaves):
         kind = type(leaf)
-        if kind in _FLOATS or kind in _COMPLEX:
+        if kind in _FLOATS or kind in _COMPLEX or (kind is np.ndarray and leaf.dtype in _DTYPES):
             checked.append(leaf)
             continue
         if isinstance(leaf, Array):

@@ -16,6 +16,7 @@ from wengert import tree
 from wengert.errors import DisconnectedError, DisconnectedWarning, user_frame
 from wengert.primitives.adjoints import NUMBER, Like, fit, like_of
 from wengert.tape.array import Array
+from wengert.tape.entries import ANY
 from wengert.tape.levels import depth
 from wengert.tape.seams import tracing
 from wengert.tape.structural import (
@@ -70,6 +71,8 @@ class Recording:
         with np.errstate(all="ignore"):
             is_masked = is_careful()
             adjoints = self._swept(seeds, masked=is_masked)
+            if _are_finished(adjoints, self.likes):
+                return adjoints
             if not is_masked and _have_nan(adjoints):
                 adjoints = self._swept(seeds, masked=True)
                 if self.has_inner and _have_nan(adjoints):
@@ -96,6 +99,14 @@ class Recording:
             if index >= 0 and seed is not None:
                 adjoints[index] = seed if adjoints[index] is None else adjoints[index] + seed
         return adjoints
+
+
+def _are_finished(adjoints: Sequence[Any], likes: Sequence[Like]) -> bool:
+    """True of numbers that are what the caller gets: what most functions of numbers have."""
+    for adjoint, like in zip(adjoints, likes, strict=True):
+        if type(adjoint) is not np.float64 or like is not NUMBER or adjoint != adjoint:
+            return False
+    return True
 
 
 def _have_nan(adjoints: Sequence[Any]) -> bool:
@@ -182,7 +193,7 @@ def _own_values(recording: Recording, held: list[Any]) -> None:
         return value
 
     for k, entry in enumerate(recording.entries):
-        if entry is not None and any(type(v) is np.ndarray for v in entry[2]):
+        if entry is not None and len(entry) == ANY and any(type(v) is np.ndarray for v in entry[2]):
             recording.entries[k] = (*entry[:2], tuple([own(v) for v in entry[2]]), *entry[3:])
 
 

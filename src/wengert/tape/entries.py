@@ -1,0 +1,44 @@
+"""The forms of an entry: one for everything, and three of atoms alone for the commonest.
+
+============================================  ==================================================
+(primitive, parents, saved, likes, params)    any operation
+(number, first, second, x1, x2, out)          an operation on numbers; see `primitives/numbers.py`
+(parent, key, shape)                          ``x[key]``, one element of an array of this shape
+(root, value, key, shape)                     ``x[key] = value``, one element
+============================================  ==================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from wengert.primitives.adjoints import NUMBER, Like
+from wengert.primitives.indexing import read as READ
+from wengert.primitives.indexing import write as WRITE
+from wengert.primitives.numbers import PULLS
+
+_FLOAT64 = np.dtype(np.float64)
+
+ANY, ELEMENT_READ, ELEMENT_WRITE, NUMBERS = 5, 3, 4, 6  # forms, by their length
+
+
+def whole(entry: Any) -> Any:
+    """An entry in the form that any has."""
+    form = len(entry)
+    if form == ANY:
+        return entry
+    if form == NUMBERS:
+        number, first, second, x1, x2, out = entry
+        primitive = PULLS[number].primitive
+        if len(primitive.operands) == 1:
+            return primitive, (first,), (x1, out), None, {}
+        return primitive, (first, second), (x1, x2, out), None, {}
+    if form == ELEMENT_READ:
+        parent, key, shape = entry
+        parameters = {"path": (("getitem", key),)}
+        return READ, (parent,), (None, None), (Like(shape, _FLOAT64),), parameters
+    root, value, key, shape = entry
+    parameters = {"path": (("getitem", key),), "add": False}
+    return WRITE, (root, value), (None, None, None), (Like(shape, _FLOAT64), NUMBER), parameters
