@@ -31,6 +31,7 @@ from wengert.frontends.operations import (
 from wengert.frontends.variables import Variable, constant
 from wengert.intercept import adapt
 from wengert.tape.seams import intercept
+from wengert.threads import get_num_threads, set_num_threads
 from wengert.transforms.control import checkpoint, stop_gradient
 from wengert.transforms.forward import jvp
 from wengert.transforms.grad import elementwise_grad, grad, value_and_grad
@@ -79,6 +80,7 @@ __all__ = [
     "elementwise_grad",
     "enable_grad",
     "errors",
+    "get_num_threads",
     "grad",
     "hessian",
     "hvp",
@@ -90,6 +92,7 @@ __all__ = [
     "no_grad",
     "numpy",
     "primitive",
+    "set_num_threads",
     "stop_gradient",
     "trace",
     "value_and_grad",

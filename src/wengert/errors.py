@@ -165,3 +165,39 @@ class PicklingError(WengertError, TypeError):
 
 class DisconnectedWarning(UserWarning):
     """The result does not depend on a source, whose gradient is therefore zero."""
+
+
+class ThreadCountError(WengertError, ValueError):
+    """A number of threads that is no positive integer."""
+
+
+class ProgramFormatError(WengertError, ValueError):
+    """A file holds no stored program, or one that is damaged or inconsistent."""
+
+
+class OutputPathError(WengertError, OSError):
+    """A file cannot be written where it should be."""
+
+
+class TapeSizeError(WengertError, ValueError):
+    """A tape is too long to be shown in full."""
+
+
+class MissingExtraError(WengertError, ImportError):
+    """A package is not installed that comes with an extra of Wengert."""
+
+
+class PictureError(WengertError, ValueError):
+    """A picture in a form that is not known, or that needs an extra or a display."""
+
+
+class CapturedArrayError(WengertError, TypeError):
+    """A compiled function used an Array that is not among its arguments."""
+
+
+class RandomDrawError(WengertError, RuntimeError):
+    """Random numbers were drawn while a function was traced to be compiled."""
+
+
+class CompileWarning(UserWarning):
+    """A compiled function runs as plain Python; the message says why."""

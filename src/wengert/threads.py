@@ -28,16 +28,14 @@ def available() -> int:
 
 def checked_count(count: Any, name: str) -> int:
     """A number of threads, or an error that says what it is instead."""
-    try:
-        number = int(count)
-    except (TypeError, ValueError):
-        number = 0
-    if number < 1 or number != (count if isinstance(count, int) else number):
+    if isinstance(count, str) and count.strip().isdecimal():
+        count = int(count)
+    if not isinstance(count, int) or count < 1:
         raise ThreadCountError(
             f"{name} is {count!r}, which is no number of threads.",
             "Give a whole number, 1 or more.",
         )
-    return number
+    return count
 
 
 def _default() -> int:
@@ -50,6 +48,7 @@ class Workers:
 
     def __init__(self) -> None:
         self.count = _default()
+        self.listeners: list[Callable[[int], object]] = []  # told of a new count: native pools
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._started = 0
         self._guard = threading.Lock()
@@ -143,13 +142,15 @@ def set_num_threads(count: int) -> None:
     >>> wg.set_num_threads(before)
     """
     WORKERS.count = checked_count(count, "set_num_threads' argument")
+    for listener in WORKERS.listeners:
+        listener(WORKERS.count)
 
 
 def _after_fork() -> None:
     """A child has none of its parent's threads, and a queue that it may have been holding."""
-    count = WORKERS.count
+    count, listeners = WORKERS.count, WORKERS.listeners
     WORKERS.__init__()  # type: ignore[misc]
-    WORKERS.count = count
+    WORKERS.count, WORKERS.listeners = count, listeners
 
 
 if hasattr(os, "register_at_fork"):

@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.threads import WORKERS
 
-LARGE = 2**17  # elements; below it, handing a part to another thread takes longer than computing it
+LARGE = 2**18  # elements; below it, handing a part to another thread takes longer than computing it
 BLOCK = 2**14  # elements: five arrays of them fit into the smallest second-level caches in use
 
 _FLOATS = frozenset({np.dtype(np.float32), np.dtype(np.float64)})

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from wengert.primitives import numbers
+from wengert.primitives import brief
 from wengert.primitives.adjoints import fit, fit_tangent, scale, times_number, zeros_like
 from wengert.primitives.blocks import LARGE, scaled
 from wengert.primitives.samples import Sample
@@ -41,7 +41,7 @@ class Primitive:
 
     family: ClassVar[str] = ""
     rule_arguments: ClassVar[tuple[str, ...]] = ()  # what a rule takes before the values it names
-    number = -1  # of entries of numbers alone, for primitives that have such; see numbers.py
+    number = -1  # of brief entries, for primitives that have such; see brief.py
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class Elementwise(Primitive):
         super().__init__(function, rules, **kw)
         self._plan = tuple(self._step(k) for k in range(len(self.rules)))
         if isinstance(function, np.ufunc):
-            self.number = numbers.register(self, self.rules, self.slots)
+            self.number = brief.register(self, self.rules, self.slots)
 
     def _step(self, position: int) -> tuple[int, Any, tuple[int, ...]]:
         """How `pull` gets one partial: the slots that its rule reads if it reads nothing else."""

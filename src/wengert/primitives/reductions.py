@@ -82,8 +82,10 @@ _SMALL = 4096  # elements
 
 def spread(a: Any, like: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     """A reduced array, broadcast back along the reduced axes."""
-    if isinstance(a, float) and like.size <= _SMALL:  # a number: filling is cheaper than a view
-        return np.full(like.shape, a, like.dtype)
+    if like.size <= _SMALL and (isinstance(a, float) or type(a) is np.ndarray):
+        out = np.empty(like.shape, like.dtype)  # filling is cheaper than a view
+        out[...] = a if isinstance(a, float) else with_axes(a, like, axis, keepdims)
+        return out
     return np.broadcast_to(with_axes(a, like, axis, keepdims), like.shape)
 
 

@@ -77,17 +77,22 @@ def _lost_meaning(kind: type) -> UnsupportedFunctionError:
 
 def array_ufunc(self: Array, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """NEP 13."""
-    if method == "__call__" and not kwargs:
+    if not kwargs and method == "__call__":
         primitive = UFUNCS.get(ufunc)
         if primitive is not None:
-            if primitive.is_smooth:
-                if len(inputs) == 1:
-                    x = inputs[0].current()
-                    if type(x.tape) is Tape:
-                        return x.tape.unary(primitive, x)
-                elif len(inputs) == 2:
-                    x1, x2 = lift(inputs[0]), lift(inputs[1])
-                    return innermost(x1, x2).binary(primitive, ufunc, x1, x2)
+            if not primitive.is_smooth:
+                return apply(primitive, tuple([lift(x) for x in inputs]), NOTHING)
+            if len(inputs) == 1:
+                x = inputs[0].current()
+                if type(x.tape) is Tape:
+                    return x.tape.unary(primitive, x)
+            elif len(inputs) == 2:
+                x1, x2 = inputs
+                other = x2 if x1 is self else x1
+                if type(self) is Array and type(other) is np.ndarray and other.dtype.kind != "O":
+                    return self.tape.binary(primitive, ufunc, x1, x2)
+                x1, x2 = lift(x1), lift(x2)
+                return innermost(x1, x2).binary(primitive, ufunc, x1, x2)
             return apply(primitive, tuple([lift(x) for x in inputs]), NOTHING)
     out = kwargs.pop("out", None)
     result = _ufunc_result(ufunc, method, inputs, kwargs, out)

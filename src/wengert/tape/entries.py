@@ -1,8 +1,11 @@
-"""The forms of an entry: one for everything, and three of atoms alone for the commonest.
+"""The forms of an entry: one for everything, and three flat ones for the commonest.
+
+Those of numbers are atoms alone: Python's garbage collector lets go of them.
 
 ============================================  ==================================================
 (primitive, parents, saved, likes, params)    any operation
-(number, first, second, x1, x2, out)          an operation on numbers; see `primitives/numbers.py`
+(number, first, second, x1, x2, out)          an operation whose traced operands have the result's
+                                              shape and dtype; see `primitives/brief.py`
 (parent, key, shape)                          ``x[key]``, one element of an array of this shape
 (root, value, key, shape)                     ``x[key] = value``, one element
 ============================================  ==================================================
@@ -15,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.adjoints import NUMBER, Like
+from wengert.primitives.brief import PULLS
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
-from wengert.primitives.numbers import PULLS
 
 _FLOAT64 = np.dtype(np.float64)
 
-ANY, ELEMENT_READ, ELEMENT_WRITE, NUMBERS = 5, 3, 4, 6  # forms, by their length
+ANY, ELEMENT_READ, ELEMENT_WRITE, BRIEF = 5, 3, 4, 6  # forms, by their length
 
 
 def whole(entry: Any) -> Any:
@@ -29,7 +32,7 @@ def whole(entry: Any) -> Any:
     form = len(entry)
     if form == ANY:
         return entry
-    if form == NUMBERS:
+    if form == BRIEF:
         number, first, second, x1, x2, out = entry
         primitive = PULLS[number].primitive
         if len(primitive.operands) == 1:

@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.blocks import add_into as add_into_large
+from wengert.primitives.brief import PULLS
 from wengert.primitives.family import Elementwise
 from wengert.primitives.indexing import assign, is_fancy
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
-from wengert.primitives.numbers import PULLS
+from wengert.primitives.products import matmul as MATMUL
 from wengert.tape.array import Array
-from wengert.tape.entries import ANY, ELEMENT_READ, NUMBERS, whole
+from wengert.tape.entries import ANY, BRIEF, ELEMENT_READ, whole
+from wengert.tape.products import Waiting, gather, gathered, is_matrix_product
 from wengert.tape.writing import add_into, copied, write
 
 _LARGE = 2048
@@ -54,7 +56,10 @@ def backward(
     With `keep`, adjoints of intermediate entries stay, for those who look at them; otherwise only
     those of inputs do. With `only`, one entry is swept.
     """
+    waiting: Waiting = {}
     for index in range(len(entries) - 1, -1, -1) if only is None else (only,):
+        if waiting and index in waiting:
+            _add(adjoints, index, gathered(waiting, index))
         adjoint = adjoints[index]
         if adjoint is None:
             continue
@@ -64,21 +69,21 @@ def backward(
         if not keep:
             adjoints[index] = None
         form = len(entry)
-        if form == NUMBERS:
-            _pull_numbers(adjoints, adjoint, entry)
+        if form == BRIEF and not (type(adjoint) is np.ndarray and adjoint.size > _LARGE):
+            _pull_brief(adjoints, adjoint, entry)
             continue
         if form == ELEMENT_READ:
             _pull_element(adjoints, adjoint, entry)
             continue
         primitive, parents, saved, likes, parameters = entry if form == ANY else whole(entry)
-        if likes is None and type(adjoint) in _NUMBERS and type(primitive) is Elementwise:
-            primitive.pull_numbers(adjoints, adjoint, parents, saved, parameters)
-        elif primitive is READ:
+        if primitive is READ:
             _pull_read(adjoints, adjoint, parents[0], likes[0], parameters["path"])
         elif primitive is WRITE:
             _pull_write(adjoints, adjoint, whole(entry), keep)
         elif primitive is PART:
             _pull_part(adjoints, adjoint, parents[0], likes, parameters["position"])
+        elif primitive is MATMUL and is_matrix_product(adjoint, saved, likes):
+            _pull_product(adjoints, adjoint, parents, saved, waiting)
         else:
             if type(adjoint) is Parts:
                 adjoint = adjoint.filled()
@@ -96,14 +101,29 @@ def backward(
             adjoint = None
             for parent, part in zip(parents, parts, strict=True):
                 if part is not None:
-                    if adjoints[parent] is None:
-                        adjoints[parent] = part
-                    else:
-                        adjoints[parent] = _sum(adjoints, parent, part)
+                    _add(adjoints, parent, part)
+    for index in list(waiting):  # of one entry alone
+        _add(adjoints, index, gathered(waiting, index))
 
 
-def _pull_numbers(adjoints: list[Any], adjoint: Any, entry: Any) -> None:
-    """An operation on numbers: what long tapes do most."""
+def _add(adjoints: list[Any], parent: int, part: Any) -> None:
+    """One more contribution to an adjoint."""
+    adjoints[parent] = part if adjoints[parent] is None else _sum(adjoints, parent, part)
+
+
+def _pull_product(
+    adjoints: list[Any], adjoint: Any, parents: Any, saved: Any, waiting: Waiting
+) -> None:
+    """``x1 @ x2`` of matrices."""
+    (first, second), (x1, x2, _) = parents, saved
+    if first >= 0:
+        _add(adjoints, first, adjoint @ x2.T)
+    if second >= 0 and gather(waiting, second, x1, adjoint):
+        _add(adjoints, second, gathered(waiting, second))
+
+
+def _pull_brief(adjoints: list[Any], adjoint: Any, entry: Any) -> None:
+    """An operation on numbers, or on arrays of one form: what tapes hold most."""
     number, parent, second, _, _, _ = entry
     _, both, pull_first, pull_second = PULLS[number]
     if second < 0:

@@ -10,6 +10,7 @@ bytecodes.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Sequence
 from operator import pow
@@ -168,8 +169,14 @@ class Tape(Trace):
 
     def binary(self, primitive: Primitive, operate: Any, x1: Any, x2: Any) -> Any:
         """As `record` for two operands, of which at least one is of this tape, in fewer steps."""
-        v1, i1 = self.split(x1)
-        v2, i2 = self.split(x2)
+        if type(x1) is Array and x1.tape is self:
+            v1, i1 = x1.value, x1.index
+        else:
+            v1, i1 = self.split(x1)
+        if type(x2) is Array and x2.tape is self:
+            v2, i2 = x2.value, x2.index
+        else:
+            v2, i2 = self.split(x2)
         is_array1, is_array2 = type(v1) is np.ndarray, type(v2) is np.ndarray
         if (is_array1 and v1.size >= LARGE) or (is_array2 and v2.size >= LARGE):
             out = in_blocks(operate if operate is pow else primitive.function, v1, v2)
@@ -185,15 +192,28 @@ class Tape(Trace):
             locks.hold(v1, self.held)
         if k2 and i2 < 0 and is_array2:
             locks.hold(v2, self.held)
-        if primitive.needs_likes:
-            likes: Any = (like_of(v1), like_of(v2))
-        elif is_array1 and is_array2 and v1.shape == v2.shape and v1.dtype is v2.dtype is out.dtype:
-            likes = None
+        likes: Any
+        if not (is_array1 and is_array2):
+            needs = primitive.needs_likes
+            likes = (like_of(v1), like_of(v2)) if needs else likes_of((v1, v2), (i1, i2), out)
+        elif primitive.needs_likes:
+            likes = _pair(v1.shape, v1.dtype, v2.shape, v2.dtype)
         else:
-            likes = likes_of((v1, v2), (i1, i2), out)
+            shape, dtype = out.shape, out.dtype
+            is_same1 = i1 < 0 or (v1.shape == shape and v1.dtype is dtype)
+            is_same2 = i2 < 0 or (v2.shape == shape and v2.dtype is dtype)
+            likes = None
+            if not (is_same1 and is_same2):
+                likes = (
+                    None if is_same1 else Like(v1.shape, v1.dtype),
+                    None if is_same2 else Like(v2.shape, v2.dtype),
+                )
         saved = (v1 if k1 else None, v2 if k2 else None, out if k3 else None)
         entries = self.entries
-        entries.append((primitive, (i1, i2), saved, likes, NOTHING))
+        if likes is None and primitive.number >= 0:
+            entries.append((primitive.number, i1, i2, *saved))
+        else:
+            entries.append((primitive, (i1, i2), saved, likes, NOTHING))
         return Array(out, self, len(entries) - 1)
 
     def split(self, x: Any) -> tuple[Any, int]:
@@ -221,8 +241,11 @@ class Tape(Trace):
             entry = (primitive.number, x.index, -1, value, None, out)
         elif kind is np.ndarray and value.dtype is out.dtype:
             kx, ko = primitive.alone
-            saved = (value if kx else None, out if ko else None)
-            entry = (primitive, (x.index,), saved, None, NOTHING)
+            kept, result = value if kx else None, out if ko else None
+            if primitive.number >= 0:
+                entry = (primitive.number, x.index, -1, kept, None, result)
+            else:
+                entry = (primitive, (x.index,), (kept, result), None, NOTHING)
         else:
             return self.add(primitive, (x.index,), (value,), out, NOTHING, (x,))
         entries = self.entries
@@ -300,6 +323,12 @@ class Tape(Trace):
         if self.columns is not None:
             self.columns.add(root.value, (before, value), parameters)
         root.index = len(self.entries) - 1
+
+
+@functools.lru_cache(maxsize=1024)
+def _pair(shape1: Any, dtype1: Any, shape2: Any, dtype2: Any) -> tuple[Like, Like]:
+    """The likes of two arrays; one object for all entries alike, so that loops make few."""
+    return Like(shape1, dtype1), Like(shape2, dtype2)
 
 
 def likes_of(

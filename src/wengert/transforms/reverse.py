@@ -15,11 +15,12 @@ import numpy as np
 from wengert import tree
 from wengert.errors import DisconnectedError, DisconnectedWarning, user_frame
 from wengert.primitives.adjoints import NUMBER, Like, fit, like_of
-from wengert.tape.array import Array
-from wengert.tape.entries import ANY
+from wengert.tape.array import Array, of_program
+from wengert.tape.entries import ANY, BRIEF
 from wengert.tape.levels import depth
 from wengert.tape.seams import tracing
 from wengert.tape.structural import (
+    backward_in_program,
     backward_masked,
     careful,
     count_sweep,
@@ -88,7 +89,9 @@ class Recording:
         """Adjoints of the inputs as a sweep leaves them."""
         adjoints = self._seeded(seeds)
         if masked:
-            backward_masked(self.entries, adjoints, sorted({k for k in self.outputs if k >= 0}))
+            is_program = any(isinstance(of_program(value), Array) for value in self.values)
+            sweep = backward_in_program if is_program else backward_masked
+            sweep(self.entries, adjoints, sorted({k for k in self.outputs if k >= 0}))
         else:
             backward(self.entries, adjoints)
         return adjoints[: len(self.likes)]
@@ -193,7 +196,11 @@ def _own_values(recording: Recording, held: list[Any]) -> None:
         return value
 
     for k, entry in enumerate(recording.entries):
-        if entry is not None and len(entry) == ANY and any(type(v) is np.ndarray for v in entry[2]):
+        if entry is None:
+            continue
+        if len(entry) == BRIEF:
+            recording.entries[k] = (*entry[:3], *[own(v) for v in entry[3:]])
+        elif len(entry) == ANY and any(type(v) is np.ndarray for v in entry[2]):
             recording.entries[k] = (*entry[:2], tuple([own(v) for v in entry[2]]), *entry[3:])
 
 

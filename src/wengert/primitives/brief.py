@@ -1,8 +1,8 @@
-"""Entries of numbers alone, in the form that long scalar tapes need: flat tuples of atoms.
+"""Brief entries: elementwise operations on numbers, or on arrays of one shape and dtype.
 
-An operation on numbers is (number, first, second, x1, x2, out): which primitive, the indices of its
-operands (-1 for a constant), their values and the result. Python's garbage collector lets go of
-tuples of atoms, so a tape of ten million costs it nothing. Their pulls are compiled from the
+Such an entry is (number, first, second, x1, x2, out): which primitive, the indices of its operands
+(-1 for a constant), their values and the result (None for what no rule reads). Of numbers, it is a
+tuple of atoms, which Python's garbage collector lets go of. Its pulls are compiled from the
 primitive's rules, one function for each way in which the operands are traced.
 """
 
@@ -16,7 +16,7 @@ Pull = Callable[[Any, Any], Any]
 
 
 class Pulls(NamedTuple):
-    """How a primitive pulls the adjoint of an entry of numbers: ``pull(adjoint, entry)``.
+    """How a primitive pulls the adjoint of a brief entry: ``pull(adjoint, entry)``.
 
     Attributes
     ----------
