@@ -82,7 +82,7 @@ def parse_options() -> argparse.Namespace:
         parser.add_argument(flags, **keywords)
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 11)
-    options.peers = options.peers.split(",") if options.peers else list(peers.BY_NAME)
+    options.peers = options.peers.split(",") if options.peers else list(peers.EAGER)
     options.python = dict(pair.split("=", 1) for pair in options.python)
     for name in {*options.peers, *options.python} - set(peers.BY_NAME):
         parser.error(f"no peer is called {name!r}; there are {', '.join(peers.BY_NAME)}")
@@ -91,7 +91,7 @@ def parse_options() -> argparse.Namespace:
 
 def output_folder(options: argparse.Namespace) -> Path:
     """Return where the results go; only a full run replaces the committed ones."""
-    is_full = not (options.quick or options.only or len(options.peers) < len(peers.PEERS))
+    is_full = not (options.quick or options.only or len(options.peers) < len(peers.EAGER))
     folder: Path = options.out or (ROOT / "benchmarks" if is_full else ROOT / "out" / "benchmarks")
     return folder
 

@@ -21,7 +21,7 @@ from .peers import BY_NAME, Peer
 ROOT = Path(__file__).resolve().parent.parent
 
 # These sit beside Wengert, in its interpreter.
-LOCAL = ("numpy", "by_hand", "wengert")
+LOCAL = ("numpy", "by_hand", "wengert", "compiled", "cpp")
 
 # A single request that takes longer has hung, or is so slow that its number does not matter.
 PATIENCE_SECONDS = 300.0

@@ -6,6 +6,7 @@ Each imports its library inside `prepare`: it is installed only in some interpre
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from . import derivatives
 from .workload import Inputs, Workload, rebind
 
 Call = Callable[[], tuple[Any, tuple[Any, ...]]]
@@ -58,6 +60,8 @@ class Peer:
             return "not written"
         if self.name == "torch_idiom" and workload.torch_idiom is None:
             return "same"
+        if self.name == "cpp" and workload.cpp is None:
+            return "not written"
         return workload.lacks.get(self.name.removesuffix("_idiom"))
 
 
@@ -77,8 +81,60 @@ def prepare_wengert(workload: Workload, inputs: Inputs) -> Call:
     """The plain NumPy function, as it is."""
     import wengert as wg
 
-    differentiated = wg.value_and_grad(workload.function, argnums=workload.argnums(inputs))
-    return lambda: differentiated(*inputs)
+    return _called(workload, inputs, _derivative(workload, inputs, wg))
+
+
+def prepare_compiled(workload: Workload, inputs: Inputs) -> Call:
+    """The plain NumPy function, compiled with its derivative."""
+    import wengert as wg
+
+    return _called(workload, inputs, wg.compile(_derivative(workload, inputs, wg)))
+
+
+def prepare_jax(workload: Workload, inputs: Inputs) -> Call:
+    """The same code with ``jax.numpy``, under ``jit``; arrays are on its device before the call."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    if workload.jax is not None:
+        twin = workload.jax
+        function = functools.partial(twin, jax.numpy, jax.lax)
+    else:
+        names: dict[str, Any] = {"np": jax.numpy}
+        if "erf" in workload.function.__globals__:
+            names["erf"] = jax.scipy.special.erf
+        function = rebind(workload.function, **names)
+    static = tuple(k for k, value in enumerate(inputs) if isinstance(value, int))
+    differentiated = jax.jit(
+        _derivative(workload, inputs, jax, function=function), static_argnums=static
+    )
+    kept = tuple(jax.numpy.asarray(x) if isinstance(x, np.ndarray) else x for x in inputs)
+    call = _called(workload, kept, differentiated)
+    return lambda: jax.block_until_ready(call())  # type: ignore[no-any-return]
+
+
+def _derivative(
+    workload: Workload, inputs: Inputs, library: Any, function: Any = None
+) -> Callable[..., Any]:
+    """What the workload asks for, by a library with JAX's names."""
+    function = function or workload.function
+    if workload.derivative == "hessian":
+        return library.hessian(function)  # type: ignore[no-any-return]
+    if workload.derivative == "hvp":
+        return lambda x, v: library.jvp(library.grad(function), (x,), (v,))[1]
+    return library.value_and_grad(function, argnums=workload.argnums(inputs))  # type: ignore[no-any-return]
+
+
+def _called(workload: Workload, inputs: Inputs, differentiated: Callable[..., Any]) -> Call:
+    if workload.derivative == "gradient":
+        return lambda: differentiated(*inputs)
+    return lambda: (0.0, (differentiated(*inputs),))
+
+
+def prepare_cpp(workload: Workload, inputs: Inputs) -> Call:
+    """Derivatives written by hand in C++."""
+    assert workload.cpp is not None
+    return derivatives.prepare(workload.cpp, inputs, workload.argnums(inputs))
 
 
 def prepare_advect(workload: Workload, inputs: Inputs) -> Call:
@@ -167,6 +223,12 @@ def _call_on_kept_tensors(workload: Workload, inputs: Inputs, function: Callable
     argnums = workload.argnums(inputs)
     args = [_tensor(value, i in argnums) for i, value in enumerate(inputs)]
     leaves = [args[i] for i in argnums]
+    if workload.derivative == "hessian":
+        hessian = torch.func.hessian(function)
+        return lambda: (0.0, (hessian(args[0].detach()),))
+    if workload.derivative == "hvp":
+        x, v = args[0].detach(), args[1].detach()
+        return lambda: (0.0, (torch.func.jvp(torch.func.grad(function), (x,), (v,))[1],))
 
     def call() -> tuple[Any, tuple[Any, ...]]:
         value = function(*args)
@@ -188,6 +250,9 @@ PEERS: tuple[Peer, ...] = (
     Peer("numpy",       "NumPy, forward only", "numpy",    "numpy",    prepare_numpy),
     Peer("by_hand",     "NumPy, by hand",      "numpy",    "numpy",    prepare_by_hand),
     Peer("wengert",     "Wengert",             "wengert",  "wengert",  prepare_wengert),
+    Peer("compiled",    "Wengert, compiled",   "wengert",  "wengert",  prepare_compiled),
+    Peer("cpp",         "C++, by hand",        "numpy",    "numpy",    prepare_cpp),
+    Peer("jax",         "JAX jit",             "jax",      "jax",      prepare_jax),
     Peer("torch",       "PyTorch",             "torch",    "torch",    prepare_torch),
     Peer("torch_idiom", "PyTorch, own idiom",  "torch",    "torch",    prepare_torch_idiom),
     Peer("autograd",    "autograd",            "autograd", "autograd", prepare_autograd),
@@ -195,5 +260,8 @@ PEERS: tuple[Peer, ...] = (
     Peer("advect",      "Advect",              "advect",   "advect",   prepare_advect),
 )
 # fmt: on
+
+# Who is raced by ``python -m benchmarks``; the others by ``python -m benchmarks.compiled``.
+EAGER = ("numpy", "by_hand", "wengert", "torch", "torch_idiom", "autograd", "mygrad", "advect")
 
 BY_NAME: dict[str, Peer] = {peer.name: peer for peer in PEERS}

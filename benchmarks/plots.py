@@ -19,6 +19,9 @@ LOOKS: dict[str, tuple[str, str]] = {
     "NumPy, forward only": ("#cccccc", "."),
     "NumPy, by hand":      ("#8c8c8c", "x"),
     "Wengert":             ("#d55e00", "o"),
+    "Wengert, compiled":   ("#d55e00", "o"),
+    "C++, by hand":        ("#000000", "*"),
+    "JAX jit":             ("#0072b2", "D"),
     "PyTorch":             ("#0072b2", "s"),
     "PyTorch, own idiom":  ("#56b4e9", "D"),
     "autograd":            ("#009e73", "^"),
@@ -163,3 +166,34 @@ def _legend_above(figure: Figure) -> None:
         ncols=5,
         frameon=False,
     )
+
+
+def draw_growth(results: list[Any], path: Path) -> str:
+    """Time against size, with one thread and with two; the picture's place, or nothing."""
+    try:
+        import matplotlib
+    except ImportError:
+        return ""
+    matplotlib.rcParams.update({"svg.hashsalt": "wengert", "font.size": 9})
+    from matplotlib.figure import Figure
+
+    columns = min(4, len(results))
+    rows = -(-len(results) // columns)
+    figure = Figure(figsize=(3.1 * columns, 2.7 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, result in zip(axes, results, strict=False):
+        for (label, threads), times in result.seconds.items():
+            colour, marker = LOOKS[label]
+            style = "-" if threads == 2 else ":"
+            axis.loglog(*zip(*times.items(), strict=True), style, marker=marker, color=colour,
+                        label=f"{label}, {threads} thread{'s'[: threads - 1]}")  # fmt: skip
+        axis.set_title(result.workload.name)
+        axis.set_xlabel("size")
+        axis.set_ylabel("seconds")
+        axis.grid(alpha=0.3)
+    for axis in axes[len(results) :]:
+        axis.set_axis_off()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    figure.savefig(path.with_suffix(".png"), dpi=130)
+    return f"{path.parent.name}/{path.name}.svg"

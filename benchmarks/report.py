@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from .measure import Memory, Scaling, Speed
 from .targets import Verdict
@@ -40,6 +41,28 @@ def markdown(report: Report) -> str:
     return _paragraphs(parts) + "\n"
 
 
+def compiled_markdown(report: Report, first: Sequence[Any], picture: str) -> str:
+    """Return the report of compiled code."""
+    labels = _labels(result.seconds for result in first)
+    rows = [
+        (
+            r.workload.title,
+            *(format_seconds(r.seconds[x]) if x in r.seconds else "" for x in labels),
+        )
+        for r in first
+    ]
+    parts = [
+        "# Benchmarks: compiled code, measured",
+        _introduction(report).replace(" Eager, not compiled;", ""),
+        _verdicts(report.verdicts),
+        _speed(report, "Wengert, compiled"),
+        "## First call: trace, compile and run, in a process that has compiled before",
+        _table(("workload", *labels), rows),
+        f"![growth]({picture})" if picture else "",
+    ]
+    return _paragraphs(parts) + "\n"
+
+
 def _paragraphs(parts: Iterable[str]) -> str:
     return "\n\n".join(part for part in parts if part)
 
@@ -68,13 +91,13 @@ def _verdicts(verdicts: list[Verdict]) -> str:
     return f"## Targets: {passed} passed, {missed} missed, of {len(verdicts)}\n\n{table}"
 
 
-def _speed(report: Report) -> str:
+def _speed(report: Report, ours: str = "Wengert") -> str:
     if not report.speed:
         return ""
     labels = _labels({**result.seconds, **result.notes} for result in report.speed)
     times = [(r.workload.title, *(_time_cell(r, label) for label in labels)) for r in report.speed]
     ratios = [
-        (r.workload.title, *(_ratio_cell(r, label) for label in labels)) for r in report.speed
+        (r.workload.title, *(_ratio_cell(r, label, ours) for label in labels)) for r in report.speed
     ]
     worst = ", ".join(f"{r.workload.name} {r.worst_difference:.0e}" for r in report.speed)
     return _paragraphs(
@@ -86,7 +109,7 @@ def _speed(report: Report) -> str:
             f"{worst}.",
             _table(("workload", *labels), times),
             _long_notes(report.speed),
-            "Wengert's time divided by the peer's: the median of the ratios within each round;"
+            f"{ours}: its time divided by the peer's: the median of the ratios within each round;"
             " below 1 Wengert is\nfaster. `PyTorch` runs the same formula, from Python floats to"
             " Python floats where the workload has\nfloats; `own idiom` has fused losses and"
             " layers, and keeps its tensors between calls.",
@@ -120,9 +143,9 @@ def _long_notes(results: Sequence[Speed | Memory | Scaling]) -> str:
     )
 
 
-def _ratio_cell(result: Speed, label: str) -> str:
+def _ratio_cell(result: Speed, label: str, ours: str) -> str:
     beside = f"Wengert beside {label}"
-    ratio = result.ratio(beside if beside in result.seconds else "Wengert", label)
+    ratio = result.ratio(beside if beside in result.seconds else ours, label)
     return "" if ratio is None else f"{ratio:.2f}"
 
 
@@ -183,6 +206,9 @@ COLUMNS = (
     "NumPy, forward only",
     "NumPy, by hand",
     "Wengert",
+    "Wengert, compiled",
+    "C++, by hand",
+    "JAX jit",
     "PyTorch",
     "PyTorch, own idiom",
     "autograd",

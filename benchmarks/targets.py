@@ -38,8 +38,27 @@ SPEED_TARGETS: tuple[Target, ...] = (
         for peer in ("autograd", "MyGrad", "Advect")
     ),
 )
+
+COMPILED_TARGETS: tuple[Target, ...] = (
+    Target("circuit",          "JAX jit",        0.05),
+    Target("pendulum",         "JAX jit",        0.7),
+    Target("spiral",           "JAX jit",        0.35),
+    Target("mlp",              "JAX jit",        0.85),
+    Target("black_scholes",    "JAX jit",        0.13),
+    Target("rosenbrock",       "JAX jit",        0.4),
+    Target("rnn",              "JAX jit",        0.6),
+    Target("gaussian_process", "NumPy, by hand", 1.15),
+    Target("hessian",          "JAX jit",        0.2),
+    Target("hvp",              "JAX jit",        0.2),
+    Target("logsumexp",        "JAX jit",        0.7),
+    Target("gmm",              "C++, by hand",   1.0),
+    Target("kmeans",           "C++, by hand",   1.0),
+    Target("lstm",             "C++, by hand",   1.0),
+    Target("llsq",             "C++, by hand",   1.0),
+)
 # fmt: on
 
+FIRST_CALL_SHARE = 0.25
 MEMORY_LIMIT = 1.2
 GROWTH_LIMIT = 12.0
 IMPORT_LIMIT_SECONDS = 0.25
@@ -56,9 +75,14 @@ def speed_verdicts(results: list[Speed]) -> list[Verdict]:
 
 
 def _speed_verdict(target: Target, result: Speed) -> Verdict:
-    promise = f"{target.workload}: at most {target.limit:.2g}x {target.peer}"
     beside = f"Wengert beside {target.peer}"
     ours = beside if beside in result.seconds or beside in result.notes else "Wengert"
+    return verdict_on(target, result, ours)
+
+
+def verdict_on(target: Target, result: Speed, ours: str) -> Verdict:
+    """Return the verdict on one target, with the label that is ours."""
+    promise = f"{target.workload}: at most {target.limit:.2g}x {target.peer}"
     ratio = result.ratio(ours, target.peer)
     if ratio is None:
         missing = ours if ours in result.notes else target.peer

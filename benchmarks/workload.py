@@ -37,6 +37,13 @@ class Workload:
         The same formula for PyTorch, ``torch(module, *tensors)``, where `rebind` is not enough.
     torch_idiom : callable, optional
         What a PyTorch user would write instead, with the library's fused functions.
+    jax : callable, optional
+        The same for JAX, ``jax(numpy, lax, *arrays)``, where its compiler wants loops as `scan`.
+    cpp : str, optional
+        Name of the hand-written value and gradients in ``workloads/derivatives.cpp``.
+    derivative : str
+        What is asked for: "gradient" (with the value), "hessian", or "hvp", whose direction is the
+        last of the inputs.
     lacks : mapping
         Peer name to the reason why it cannot run the workload.
     rtol : float
@@ -53,6 +60,9 @@ class Workload:
     by_hand: Function | None = None
     torch: Function | None = None
     torch_idiom: Function | None = None
+    jax: Function | None = None
+    cpp: str | None = None
+    derivative: str = "gradient"
     lacks: Mapping[str, str] = field(default_factory=dict)
     rtol: float = 1e-9
 

@@ -11,10 +11,17 @@ from . import (
     deep_net,
     elementwise_chain,
     gather,
+    gaussian_process,
+    gmm,
+    kmeans,
+    llsq,
+    logsumexp,
+    lstm,
     mlp,
     pendulum,
     rnn,
     rosenbrock,
+    rosenbrock_curvature,
     spiral,
     table,
 )
@@ -37,4 +44,16 @@ MEMORY: tuple[Workload, ...] = (
     elementwise_chain.WORKLOAD,
 )
 
-BY_NAME: dict[str, Workload] = {w.name: w for w in (*SPEED, *SCALING, *MEMORY)}
+COMPILED: tuple[Workload, ...] = (
+    *SPEED,
+    gaussian_process.WORKLOAD,
+    rosenbrock_curvature.HESSIAN,
+    rosenbrock_curvature.PRODUCT,
+    logsumexp.WORKLOAD,
+    gmm.WORKLOAD,
+    kmeans.WORKLOAD,
+    lstm.WORKLOAD,
+    llsq.WORKLOAD,
+)
+
+BY_NAME: dict[str, Workload] = {w.name: w for w in (*SPEED, *SCALING, *MEMORY, *COMPILED)}

@@ -34,6 +34,17 @@ def by_hand(angle, speed, stiffness, damping, steps):
     return angle, (d_angle, d_speed, d_stiffness, d_damping)
 
 
+def pendulum_scan(numpy, lax, angle, speed, stiffness, damping, steps):
+    """As JAX wants it: unrolled, 1000 steps take it minutes to compile."""
+
+    def step(state, _):
+        angle, speed = state
+        pull = stiffness * numpy.sin(angle) + damping * speed
+        return (angle + STEP * speed, speed - STEP * pull), None
+
+    return lax.scan(step, (angle, speed), length=steps)[0][0]
+
+
 def inputs(size: int) -> Inputs:
     return 0.5, 0.0, 9.81, 0.1, size
 
@@ -43,6 +54,7 @@ WORKLOAD = Workload(
     title="pendulum, 1000 scalar Euler steps",
     function=pendulum,
     by_hand=by_hand,
+    jax=pendulum_scan,
     inputs=inputs,
     argnums=first(4),
     size=1000,
