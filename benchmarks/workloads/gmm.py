@@ -21,7 +21,7 @@ def log_sum_exp(x):
 
 
 def gmm(alphas, means, factors, points):
-    """Negative sign as in the source: larger is likelier. `factors`: log diagonal, then below it."""
+    """Larger is likelier. `factors`: the logarithm of the diagonal, then what is below it."""
     d = means.shape[1]
     logs, below = factors[:, :d], factors[:, d:]
     lower = np.zeros((len(alphas), d, d))

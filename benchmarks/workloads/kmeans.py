@@ -1,4 +1,4 @@
-"""k-means as an objective, GradBench's ``kmeans``: squared distance to the nearest centre, summed."""
+"""k-means as an objective, GradBench's ``kmeans``: squared distances to the nearest centres."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def sigmoid(x):
 
 
 def lstm(main, extra, state, sequence):
-    """`main`: (layers, 2, 4, width), weights and biases of the gates; `state`: (layers, 2, width)."""
+    """`main`: (layers, 2, 4, width), weights and biases of gates; `state`: (layers, 2, width)."""
     hidden = [state[k, 0] for k in range(len(main))]
     cell = [state[k, 1] for k in range(len(main))]
     total = 0.0
