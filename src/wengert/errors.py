@@ -201,3 +201,7 @@ class RandomDrawError(WengertError, RuntimeError):
 
 class CompileWarning(UserWarning):
     """A compiled function runs as plain Python; the message says why."""
+
+
+class UnsavedCallError(WengertError, ValueError):
+    """A loaded function was called with arguments, or takes a way, that its file does not hold."""

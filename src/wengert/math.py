@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import BatchError
-from wengert.tape.array import Array, concrete, is_batched
+from wengert.tape.array import Array, concrete, decided, is_batched, of_program
 
 
 def _of_scipy(name: str) -> Callable[..., Any]:
@@ -67,7 +67,7 @@ def _like_numpy(name: str, ufunc: Any) -> Callable[..., Any]:
         if not _is_traced(*args):
             return original(*args)
         _check(original, *args)
-        return ufunc(*args)
+        return _checked(ufunc(*args))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"As `math.{name}`; the arguments may be traced."
@@ -82,6 +82,16 @@ def _check(original: Callable[..., Any], *args: Any) -> None:
         original(*(concrete(x) for x in args))
 
 
+def _checked(out: Any) -> Any:
+    """A result that Python's function gave, too: in a program, while it is a finite number."""
+    number = of_program(out)
+    if not isinstance(number, Array):
+        return out
+    if not bool(np.isfinite(number)):
+        decided(number)
+    return number.tape.weak(number) if number is out else out
+
+
 def _real(x: Any) -> Any:
     if (x.ndim if isinstance(x, Array) else np.ndim(x)) > 0:
         raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
@@ -89,13 +99,16 @@ def _real(x: Any) -> Any:
 
 
 def _scalar(x: Any, name: str) -> Any:
-    """The number whose value is asked for, which must be one number for all of a batch."""
+    """The number whose value is asked for, which must be one number for all of a batch.
+
+    In a program it stays an Array: what is decided on it becomes a guard.
+    """
     if is_batched(_real(x)):
         raise BatchError(
             f"math.{name} was asked of a value that differs along the vmapped axis.",
             f"Use the NumPy function of the same meaning for all at once, such as np.{name}.",
         )
-    return concrete(x)
+    return of_program(x)
 
 
 def log(x: Any, *base: Any) -> Any:
@@ -103,7 +116,7 @@ def log(x: Any, *base: Any) -> Any:
     if not _is_traced(x, *base):
         return _math.log(x, *base)
     _check(_math.log, x, *base)
-    return np.log(x) / np.log(base[0]) if base else np.log(x)
+    return _checked(np.log(x) / np.log(base[0]) if base else np.log(x))
 
 
 def fsum(seq: Iterable[Any]) -> Any:
@@ -137,7 +150,7 @@ def hypot(*coordinates: Any) -> Any:
     """As `math.hypot`; the coordinates may be traced."""
     if not _is_traced(*coordinates):
         return _math.hypot(*coordinates)
-    return functools.reduce(np.hypot, [_real(x) for x in coordinates], 0.0)
+    return _checked(functools.reduce(np.hypot, [_real(x) for x in coordinates], 0.0))
 
 
 def sumprod(p: Iterable[Any], q: Iterable[Any]) -> Any:
@@ -153,7 +166,7 @@ def remainder(x: Any, y: Any) -> Any:
     if not _is_traced(x, y):
         return _math.remainder(x, y)
     _check(_math.remainder, x, y)
-    return x - np.rint(x / y) * y
+    return _checked(x - np.rint(x / y) * y)
 
 
 def _of_value(name: str) -> Callable[..., Any]:
@@ -161,13 +174,30 @@ def _of_value(name: str) -> Callable[..., Any]:
 
     def function(*args: Any, **kwargs: Any) -> Any:
         values = [_scalar(x, name) for x in args]
-        return original(*values, **{key: _scalar(x, name) for key, x in kwargs.items()})
+        options = {key: _scalar(x, name) for key, x in kwargs.items()}
+        if name in _QUESTIONS and _is_traced(*values, *options.values()):
+            return bool(_QUESTIONS[name](*values, **options))
+        return original(*values, **options)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"As `math.{name}`: an answer about the value, without derivative."
     return function
 
 
+def _is_close(a: Any, b: Any, *, rel_tol: Any = 1e-09, abs_tol: Any = 0.0) -> Any:
+    """As `math.isclose`, of numbers of a program."""
+    largest = np.maximum(np.abs(a), np.abs(b))
+    bound = np.maximum(rel_tol * largest, abs_tol)
+    return np.logical_or(a == b, np.isfinite(largest) & (np.abs(a - b) <= bound))
+
+
+# Questions about a number of a program: the answer is a decision.
+_QUESTIONS: dict[str, Callable[..., Any]] = {
+    "isfinite": np.isfinite,
+    "isinf": np.isinf,
+    "isnan": np.isnan,
+    "isclose": _is_close,
+}
 _ABOUT_VALUES = ("floor", "ceil", "trunc", "isfinite", "isinf", "isnan", "isclose")
 _mirrors = {name: _like_numpy(name, ufunc) for name, ufunc in _SAME.items() if hasattr(_math, name)}
 _mirrors |= {name: _of_value(name) for name in _ABOUT_VALUES}

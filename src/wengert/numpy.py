@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as _np
 
-from wengert.tape.array import Array, concrete, constant, is_mutable
+from wengert.tape.array import Array, concrete, constant, decided, is_mutable, of_program
 from wengert.tape.levels import depth
 from wengert.tape.stacking import stack
 
@@ -168,7 +168,8 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
     """As `numpy.asarray_chkfinite`."""
     value = _gathered(a)
     if isinstance(value, Array):
-        _np.asarray_chkfinite(concrete(value))
+        if not bool(_np.all(_np.isfinite(of_program(value)))):
+            raise ValueError("array must not contain infs or NaNs")  # NumPy's words
         return _converted(value, dtype)
     return _made(_np.asarray_chkfinite(a, dtype, order))
 
@@ -211,6 +212,10 @@ def arange(*args: Any, **kwargs: Any) -> Any:
         return _made(plain)
     start = kwargs.get("start", args[0] if len(args) > 1 else 0)
     step = kwargs.get("step", args[2] if len(args) > 2 else 1)
+    stop = kwargs.get("stop", args[0] if len(args) == 1 else args[1] if len(args) > 1 else 0)
+    lengths = of_program((stop - start) / step)
+    if isinstance(lengths, Array):  # the number of points is a decision
+        int(_np.ceil(lengths))
     return (start + step * _np.arange(len(plain))).astype(plain.dtype)
 
 
@@ -256,7 +261,7 @@ def _spaced(start: Any, stop: Any, num: int, pieces: int) -> tuple[Any, Any]:
     if pieces == 0:
         return steps * length + start, _np.nan
     step = length / pieces
-    is_tiny = bool(_np.any(_np.asarray(concrete(step)) == 0))  # it has underflowed
+    is_tiny = bool(_np.any(_np.equal(of_program(step), 0)))  # it has underflowed
     return (steps / pieces * length if is_tiny else steps * step) + start, step
 
 
@@ -282,7 +287,7 @@ def geomspace(
     """As `numpy.geomspace`; start and stop (of one sign) may be traced."""
     if not any(isinstance(x, Array) for x in (start, stop)):
         return _made(_np.geomspace(start, stop, _plain(num), endpoint, dtype, axis))
-    if _np.any(concrete(start) == 0) or _np.any(concrete(stop) == 0):
+    if any(bool(_np.any(_np.equal(of_program(x), 0))) for x in (start, stop)):
         raise ValueError("Geometric sequence cannot include zero")
     start, stop = _floating(start), _floating(stop)
     kind = _np.result_type(start.dtype, stop.dtype, _np.zeros((), dtype))
@@ -328,8 +333,8 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
 def _plain(shape: Any) -> Any:
     """A shape without Arrays in it."""
     if isinstance(shape, list | tuple):
-        return tuple(int(concrete(n)) for n in shape)
-    return concrete(shape)
+        return tuple(int(decided(n)) for n in shape)
+    return decided(shape)
 
 
 def _converted(value: Array, dtype: Any) -> Any:

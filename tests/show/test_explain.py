@@ -27,7 +27,8 @@ def test_the_diamond_as_a_table():
         "#1  h1    multiply(x, y)        6       48  by x: y = 2; by y: x = 3\n"
         "#2  h2    multiply(y, z)        2      144  by y: z = 1; by z: y = 2\n"
         "#3  h     multiply(h1, h2)     12       24  by h1: h2 = 2; by h2: h1 = 6\n"
-        "#4  o     power(h, 2)         144        1  by h: 2*h**(2 - 1) = 24"
+        "#4  o     power(h, 2)         144        1  by h: 2*h**(2 - 1) = 24\n"
+        "Paths meet at y: 144 through h1 + 144 through h2 = 288"
     )
 
 
@@ -117,7 +118,8 @@ def test_equal_operations_on_one_line_are_all_shown():
         return x * x * x * x * x * x
 
     assert "times" not in str(explain(f, 2.0))
-    assert len(str(explain(f, 2.0)).splitlines()) == 7
+    assert len(str(explain(f, 2.0)).splitlines()) == 8
+    assert "Paths meet at x: 32 through v1 + 32 through v1 + 32 through v2" in str(explain(f, 2.0))
 
 
 def test_an_expression_written_by_hand_counts_every_use():

@@ -52,8 +52,8 @@ class TapeRecorder(Recorder):
 
     __slots__ = ("is_watching", "variables")
 
-    def __init__(self, is_watching: bool):
-        super().__init__()
+    def __init__(self, is_watching: bool, keeps_all: bool = False):
+        super().__init__(keeps_all)
         self.is_watching = is_watching
         self.variables: dict[int, Variable] = {}
 
@@ -78,6 +78,9 @@ class GradientTape:
         Keep what was recorded, so that `gradient` may be called more than once.
     watch_accessed_variables : bool
         Watch every trainable `Variable` that is read. Everything else must be watched by `watch`.
+    keep : {"needed", "all"}
+        What to keep of each operation: what the gradient needs; or everything, to look at the tape
+        with `draw`: every value, and the lines that computed them.
 
     Notes
     -----
@@ -95,11 +98,20 @@ class GradientTape:
     (np.True_, np.True_)
     """
 
-    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True):
+    def __init__(
+        self,
+        persistent: bool = False,
+        watch_accessed_variables: bool = True,
+        keep: str = "needed",
+    ):
+        if keep not in ("needed", "all"):
+            raise ArgumentError(
+                f"keep={keep!r:.40} is neither 'needed' nor 'all'.", "Pass one of these."
+            )
         self.persistent = persistent
-        self._watches = watch_accessed_variables
+        self._watches, self._keeps_all = watch_accessed_variables, keep == "all"
         self._seams: list[tracing] = []
-        self._recorder = TapeRecorder(watch_accessed_variables)
+        self._recorder = TapeRecorder(watch_accessed_variables, self._keeps_all)
         self._variables: dict[int, Variable] = {}
         self._is_released = False
 
@@ -138,7 +150,7 @@ class GradientTape:
 
     def _renew(self) -> None:
         self._recorder.end()
-        self._recorder = TapeRecorder(self._watches)
+        self._recorder = TapeRecorder(self._watches, self._keeps_all)
         self._variables, self._is_released = {}, False
 
     # ---------------------------------------------------------------------------------- recording

@@ -32,6 +32,7 @@ from wengert.show.text import Step, log, place_key
 from wengert.show.values import value_text
 from wengert.tape.array import Array
 from wengert.tape.columns import Place, place
+from wengert.tape.scopes import Scope, active_scope
 from wengert.transforms.forward import checked_seed
 from wengert.transforms.trace import unused
 
@@ -79,6 +80,7 @@ class CompNode(metaclass=_Construction):
     _output: Any = None
     _gradient: Any = None  # None stands for zero
     _place: Place | None = None
+    _scope: Scope | None = None
     tape: Tape
     name: str | None = None
 
@@ -153,7 +155,7 @@ class CompNode(metaclass=_Construction):
     # ------------------------------------------------------------------------------- description
 
     def _made_at(self, at: Place | None) -> None:
-        self._place = at
+        self._place, self._scope = at, active_scope()
         if not isinstance(getattr(self, "tape", None), Tape) or self not in self.tape:
             raise ArgumentError(
                 f"{type(self).__name__} is on no tape: its __init__ did not call "

@@ -1,24 +1,26 @@
 """`explain`: a function's tape as a table of values, local derivatives and adjoints.
 
 It holds what the log of `show/text.py` does not: for each operand of an operation the formula of
-the local derivative, with the names and numbers of this tape put in. The data come from `wg.trace`.
+the local derivative, with the names and numbers of this tape put in. The data are those of a
+`Graph`, so that it takes every kind of tape.
 """
 
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert import tree
-from wengert.primitives.family import Elementwise
-from wengert.show.text import step_of, stretches
+from wengert.errors import ArgumentError
+from wengert.show.graph import Edge, Graph, Node, plain
+from wengert.show.readers import trace_graph
+from wengert.show.sources import TAPES, graph_of
+from wengert.show.text import stretches
 from wengert.show.values import value_text
 from wengert.tape.columns import Decision
-from wengert.transforms.arguments import name_of
 from wengert.transforms.trace import Entry, Trace, trace
 
 
@@ -43,14 +45,14 @@ class Row(NamedTuple):
     key: Any = None
 
 
-def explain(f: Callable[..., Any], *args: Any, check: bool = False, **kwargs: Any) -> Explanation:
+def explain(f: Any, *args: Any, check: bool = False, **kwargs: Any) -> Explanation:
     """Run a function and explain its derivative, operation by operation.
 
     Parameters
     ----------
-    f : callable
+    f : callable, Trace, Tape, GradientTape, Program or Array
         Plain NumPy code. If it returns no scalar, the adjoints are those of the sum of all
-        elements.
+        elements. Or a tape, as `draw` takes it.
     *args, **kwargs
         Its arguments. Every floating-point number or array in them is an input.
     check : bool
@@ -59,22 +61,35 @@ def explain(f: Callable[..., Any], *args: Any, check: bool = False, **kwargs: An
     Returns
     -------
     Explanation
-        ``print`` shows a table; so does a rich console, in colour.
+        ``print`` shows a table; so does a rich console, in colour. Below it stands what meets where
+        a value is used more than once: its adjoint is the sum over these paths.
 
     Examples
     --------
-    >>> from wengert.show.explain import explain
-    >>> print(explain(lambda x, y: np.sin(x * y), 1.5, 2.0))
+    >>> print(wg.explain(lambda x, y: np.sin(x * y) + y, 1.5, 2.0))
     #   name  operation              value        adjoint  local derivatives
         x                              1.5   -1.979984993
-        y                                2   -1.484988745
+        y                                2  -0.4849887449
     #1  v1    multiply(x, y)             3  -0.9899924966  by x: y = 2; by y: x = 1.5
     #2  v2    sin(v1)         0.1411200081              1  by v1: cos(v1) = -0.9899924966
+    #3  v3    add(v2, y)       2.141120008              1  by v2: 1; by y: 1
+    Paths meet at y: -1.484988745 through v1 + 1 through v3 = -0.4849887449
     """
+    if not callable(f) or isinstance(f, TAPES):
+        if check:
+            raise ArgumentError(
+                "check=True needs a function to call again, not a tape.",
+                "Write wg.explain(function, *args, check=True).",
+            )
+        graph = graph_of(f, *args, **kwargs)
+        result = [node.value for node in graph.targets]
+        notes = _meetings(graph)
+        return Explanation(graph, result[0] if len(result) == 1 else tuple(result), (), notes)
     traced = trace(f, *args, **kwargs)
-    notes = [*_swept(traced), *(_decision_text(traced, decision) for decision in traced.decisions)]
-    differences = _differences(f, args, kwargs) if check else [None] * len(traced.inputs)
-    return Explanation(traced, tuple(_rows(traced, differences)), tuple(notes))
+    said = [*_swept(traced), *(_decision_text(traced, decision) for decision in traced.decisions)]
+    differences = _differences(f, args, kwargs) if check else []
+    graph = trace_graph(traced)
+    return Explanation(graph, traced.value, differences, [*said, *_meetings(graph)])
 
 
 class Explanation:
@@ -82,16 +97,20 @@ class Explanation:
 
     Attributes
     ----------
-    trace : Trace
+    graph : Graph
         The tape that it shows.
+    value : object
+        The result.
     rows : tuple of Row
         A line for each entry.
     notes : tuple of str
-        What else there is to say: decisions on the way, a target that is no scalar.
+        What else there is to say: paths that meet, decisions on the way, a target that is no
+        scalar.
     """
 
-    def __init__(self, traced: Trace, rows: tuple[Row, ...], notes: tuple[str, ...]):
-        self.trace, self.rows, self.notes = traced, rows, notes
+    def __init__(self, graph: Graph, value: Any, differences: Sequence[Any], notes: Sequence[str]):
+        self.graph, self.value, self.notes = graph, value, tuple(notes)
+        self.rows = tuple(_rows(graph, differences))
 
     @property
     def is_checked(self) -> bool:
@@ -127,8 +146,8 @@ class Explanation:
     def to_dict(self) -> dict[str, Any]:
         """Make plain data for JSON: arrays as lists, infinities and NaN as words."""
         return {
-            "function": name_of(self.trace.function),
-            "result": tree.map(_plain, self.trace.value),
+            "function": self.graph.title,
+            "result": tree.map(plain, self.value),
             "entries": [_row_as_dict(row, self.is_checked) for row in self.rows],
             "notes": list(self.notes),
         }
@@ -151,6 +170,8 @@ class Explanation:
                 yield ["", "", repeated, *[""] * (len(self._heads()) - 3)]
 
 
+_MEETINGS = 12  # values listed at which paths meet
+_PATHS = 6  # of each
 NUMERIC = ("value", "adjoint", "finite difference")
 STYLES = {"#": "dim", "name": "bold", "adjoint": "red", "finite difference": "yellow"}
 
@@ -170,44 +191,65 @@ def _swept(traced: Trace) -> list[str]:
     return [f"The result is no scalar but of shape {shapes}: adjoints are those of its sum."]
 
 
-def _rows(traced: Trace, differences: Sequence[Any]) -> Iterator[Row]:
-    count = len(traced.inputs)
-    for entry in traced.entries:
-        step = step_of(entry)
-        if entry.is_input:
-            difference = differences[entry.index]
-            yield Row("", entry.name, "", entry.value, entry.adjoint, (), difference)
+def _rows(graph: Graph, differences: Sequence[Any]) -> Iterator[Row]:
+    count, started = 0, 0
+    for node in graph.nodes:
+        if node.index is None:
             continue
-        number = f"#{entry.index - count + 1}"
-        found = tuple(_locals(entry, step.operands))
-        told = (step.expression, entry.value, entry.adjoint, found)
-        yield Row(number, entry.name, *told, key=step.key)
+        if not node.is_operation:
+            difference = differences[started] if started < len(differences) else None
+            started += 1
+            yield Row("", node.name, "", node.value, node.adjoint, (), difference)
+            continue
+        count += 1
+        told = (node.expression, node.value, node.adjoint, tuple(_locals(graph, node)))
+        yield Row(f"#{count}", node.name, *told, key=node.key)
 
 
-def _locals(entry: Entry, operands: Sequence[str]) -> Iterator[Local]:
+def _locals(graph: Graph, node: Node) -> Iterator[Local]:
     """The local derivatives by the operands that are on the tape."""
-    primitive, values = entry.primitive, entry.locals
-    assert primitive is not None
-    names = {**dict(zip(primitive.operands, operands, strict=False)), "out": entry.name}
-    if not isinstance(primitive, Elementwise):  # a formula in words, where "a" may be an article
-        names = {name: operand for name, operand in names.items() if len(name) > 1}
-    for k, operand in enumerate(entry.operands):
-        if not isinstance(operand, Entry) or not primitive.is_differentiable(k):
+    for edge in graph.into(node.id):
+        if edge.is_differentiable:
+            local = graph.local(edge)
+            yield Local(graph.nodes[edge.source].name, local.formula, local.value)
+
+
+def _meetings(graph: Graph) -> list[str]:
+    """Where a value is used more than once: what each path passes back, and their sum."""
+    found: list[str] = []
+    seen: set[Any] = set()  # what a loop makes is told once
+    for node in graph.nodes:
+        if node.key is not None and node.key in seen:
             continue
-        formula = _renamed(primitive.formula[min(k, len(primitive.formula) - 1)], names)
-        yield Local(operand.name, formula, None if values is None else values[k])
+        seen.add(node.key)
+        uses = [e for e in graph.out_of(node.id) if e.is_differentiable]
+        uses = [e for e in uses if graph.nodes[e.target].adjoint is not None]
+        if len(uses) < 2 or node.adjoint is None or node.index is None:
+            continue
+        if len(found) == _MEETINGS:
+            return [*found, "Paths meet at further values."]
+        found.append(f"Paths meet at {node.name}: {_sum_text(graph, node, uses)}")
+    return found
 
 
-def _renamed(formula: str, names: dict[str, str]) -> str:
-    """A formula with the names of the operands in place of the rule's."""
-    return re.sub(r"\b[a-z]\w*\b", lambda word: names.get(word[0], word[0]), formula)
+def _sum_text(graph: Graph, node: Node, uses: Sequence[Edge]) -> str:
+    parts = []
+    for edge in uses[:_PATHS]:
+        passed = graph.local(edge).contribution
+        number = f"{value_text(passed)} " if np.size(passed) == 1 and passed is not None else ""
+        parts.append(f"{number}through {graph.nodes[edge.target].name}")
+    if len(uses) > _PATHS:
+        parts.append(f"{len(uses) - _PATHS} more")
+    total = f" = {value_text(node.adjoint)}" if np.size(node.adjoint) == 1 else ""
+    return f"{' + '.join(parts)}{total}"
 
 
 def _locals_text(found: Sequence[Local]) -> str:
     texts = []
     for local in found:
         number = "" if local.value is None else value_text(local.value)
-        equation = local.formula if number in ("", local.formula) else f"{local.formula} = {number}"
+        sides = [side for side in (local.formula, number) if side]
+        equation = " = ".join(dict.fromkeys(sides))
         texts.append(f"by {local.operand}: {equation}")
     return "; ".join(texts)
 
@@ -275,29 +317,13 @@ def _row_as_dict(row: Row, is_checked: bool) -> dict[str, Any]:
         "number": row.number,
         "name": row.name,
         "operation": row.operation,
-        "value": _plain(row.value),
-        "adjoint": _plain(row.adjoint),
+        "value": plain(row.value),
+        "adjoint": plain(row.adjoint),
         "local_derivatives": [
-            {"operand": x.operand, "formula": x.formula, "value": _plain(x.value)}
+            {"operand": x.operand, "formula": x.formula, "value": plain(x.value)}
             for x in row.locals
         ],
     }
     if is_checked and row.difference is not None:
-        data["finite_difference"] = _plain(row.difference)
+        data["finite_difference"] = plain(row.difference)
     return data
-
-
-def _plain(value: Any) -> Any:
-    """A value that JSON can hold."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
-    array = np.asarray(value)
-    if array.ndim:
-        return [_plain(part) for part in array]
-    number = array.item()
-    is_finite = isinstance(number, int | bool) or (
-        isinstance(number, float) and np.isfinite(number)
-    )
-    return number if is_finite else str(number)

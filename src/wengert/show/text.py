@@ -7,11 +7,12 @@ times.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import read, write
 from wengert.show.paths import read_text, write_text
 from wengert.show.values import value_text
@@ -171,12 +172,6 @@ def step_of(entry: Entry) -> Step:
         operand.name if isinstance(operand, Entry) else value_text(operand.value)
         for operand in entry.operands
     ]
-    text = ""
-    if primitive is read:
-        text = read_text(operands[0], parameters["path"])
-    elif primitive is write:
-        text = write_text(operands[0], parameters["path"], operands[1], parameters["add"])
-    operands += [f"{name}={_static(given)}" for name, given in parameters.items()]
     return Step(
         entry.name,
         primitive.name,
@@ -184,8 +179,20 @@ def step_of(entry: Entry) -> Step:
         entry.value,
         entry.adjoint,
         place_key(primitive.name, entry.place),
-        text,
+        expression_of(primitive, operands, parameters),
     )
+
+
+def expression_of(
+    primitive: Primitive, operands: Sequence[str], parameters: Mapping[str, Any]
+) -> str:
+    """An operation with its operands: ``multiply(x, y)``, ``x[1:]``."""
+    if primitive is read:
+        return read_text(operands[0], parameters["path"])
+    if primitive is write:
+        return write_text(operands[0], parameters["path"], operands[1], parameters["add"])
+    static = [f"{name}={_static(given)}" for name, given in parameters.items()]
+    return f"{primitive.name}({', '.join([*operands, *static])})"
 
 
 def place_key(operation: Hashable, place: Place | None) -> Hashable:

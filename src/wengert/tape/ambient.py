@@ -11,9 +11,10 @@ and gets its handle back when a sweep is recorded.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
 from wengert.tape.array import Array, Path, Trace, rebuild
+from wengert.tape.columns import Place, place
+from wengert.tape.scopes import Scope, active_scope
 from wengert.tape.structural import backward_masked, has_nan
 from wengert.tape.sweep import backward
 from wengert.tape.tape import NOTHING, likes_of
@@ -37,12 +40,15 @@ class Recorder:
     ----------
     is_live : bool
         False once nothing can be asked of it any more.
+    keeps_all : bool
+        Whether it looks at the tape: nodes then keep every value, the user's line and scope.
     """
 
-    __slots__ = ("is_live",)
+    __slots__ = ("is_live", "keeps_all")
 
-    def __init__(self) -> None:
+    def __init__(self, keeps_all: bool = False) -> None:
         self.is_live = True
+        self.keeps_all = keeps_all
 
     def notice(self, variable: Any) -> None:
         """A variable is read while this recorder is active."""
@@ -66,6 +72,15 @@ def set_active(recorders: Recorders) -> None:
     _active.set(recorders)
 
 
+class Seen(NamedTuple):
+    """What a node keeps for those who look at it; a sweep does not read it."""
+
+    values: tuple[Any, ...]  # of all operands
+    out: Any
+    place: Place | None
+    scope: Scope | None
+
+
 class Node:
     """What is known of one recorded value: how it was computed, and for whom.
 
@@ -79,6 +94,8 @@ class Node:
         The raw values that the backward sweep reads; None once they are released.
     grad : Array or None
         The gradient that `backward` has accumulated.
+    seen : Seen or None
+        What a recorder that looks at the tape wants to see.
     """
 
     __slots__ = (
@@ -91,6 +108,7 @@ class Node:
         "primitive",
         "recorded",
         "saved",
+        "seen",
         "serial",
     )
 
@@ -110,6 +128,16 @@ class Node:
         self.likes, self.parameters = likes, parameters
         self.grad: Any = None
         self.keeps_grad = False
+        self.seen: Seen | None = None
+
+    def see(self, values: Sequence[Any], out: Any) -> None:
+        """Keep what there is to look at, if one of the recorders wants it."""
+        for recorder in self.recorded:
+            if recorder.keeps_all:
+                at = place(sys._getframe(1))
+                copies = tuple([x.copy() if type(x) is np.ndarray else x for x in values])
+                self.seen = Seen(copies, out, at, active_scope())
+                return
 
     @property
     def is_leaf(self) -> bool:
@@ -190,7 +218,9 @@ class Ambient(Trace):
             likes = None
         else:
             likes = likes_of((v1, v2), [0 if p is not None else -1 for p in parents], out)
-        return Array(out, self, Node(recorders, primitive, parents, saved, likes))
+        node = Node(recorders, primitive, parents, saved, likes)
+        node.see((v1, v2), out)
+        return Array(out, self, node)
 
     def _add(
         self,
@@ -213,6 +243,7 @@ class Ambient(Trace):
         else:
             likes = likes_of(values, [0 if live else -1 for live in is_live], out)
         node = Node(recorders, primitive, parents, tuple(saved), likes, parameters)
+        node.see(values, out)
         if primitive.outputs > 1:
             return self._parts(out, node)
         return Array(out, self, node)
@@ -250,6 +281,8 @@ class Ambient(Trace):
         recorders = _recorders((node, part))
         _check_leaf(node)
         like, part_like = like_of(root.value), like_of(value)
+        is_seen = any(recorder.keeps_all for recorder in recorders)
+        before = np.array(root.value) if is_seen else None
         put(root, path, value, add=add)
         root.tape = self
         root.index = node  # unrecorded writes leave the node: a parameter stays what it is
@@ -258,6 +291,8 @@ class Ambient(Trace):
             saved, likes = (None, None, None), (like, part_like)
             parents = _known_to(recorders, (node, part))
             root.index = Node(recorders, WRITE, parents, saved, likes, parameters)
+            if is_seen:
+                root.index.see((before, value), np.array(root.value))
 
     def move(self, root: Array, result: Array) -> None:
         node = root.index

@@ -45,7 +45,9 @@ class Trace:
     level = -1
     hidden = 0
     is_traced = True
+    is_brief = False  # an operation on numbers may be recorded as a tuple of atoms
     is_lazy = True  # a view is read when its value is asked for, not when it is made
+    is_program = False  # its values are those of a program: a decision taken on one is a guard
 
     # Shortcuts for one element of a vector, for traces that have them: reading it, given the
     # vector's value, and writing it (False: not this way).
@@ -74,6 +76,17 @@ class Trace:
         """``bool(x)``: a decision taken on a value."""
         return bool(x.value)
 
+    def decide(self, x: Array) -> Any:
+        """The number or array that a decision is taken on; a program notes what it was."""
+        return x.value
+
+    def note_text(self) -> None:
+        """Text was made of one of the trace's values."""
+
+    def grade(self, x: Array) -> int:
+        """What is known of a value of a program without looking at it (`regular.py`)."""
+        raise NotImplementedError
+
     def traces(self, x: Array) -> bool:
         """True if an Array of this trace carries a derivative."""
         return self.is_traced
@@ -98,7 +111,6 @@ class Array:
 
     __slots__ = ("__weakref__", "index", "tape", "value", "writes")
     __array_priority__ = 1000.0
-    __hash__ = object.__hash__
 
     if TYPE_CHECKING:  # attached by dispatch.py, methods.py and frontends/backward.py
         __record__: ClassVar[Callable[..., Any]]
@@ -191,50 +203,58 @@ class Array:
     def __contains__(self, item: Any) -> bool:
         return bool(np.any(self == item))
 
+    def __hash__(self) -> int:
+        # A whole number of a program stands where NumPy would give one: in sets, as a key.
+        if type(self) is Array and self.tape.is_program and is_whole(self):
+            return hash(decided(self))
+        return object.__hash__(self)
+
     def __bool__(self) -> bool:
         x = self.current()
         return x.tape.truth(x)
 
     def __float__(self) -> float:
-        if not self.tape.traces(self):
-            return float(self.value)
+        if not self.tape.traces(self) or is_whole(self):
+            return float(decided(self))
         raise _lost(self, "float()")
 
     def __complex__(self) -> complex:
-        if not self.tape.traces(self):
-            return complex(self.value)
+        if not self.tape.traces(self) or is_whole(self):
+            return complex(decided(self))
         raise _lost(self, "complex()")
 
     def __int__(self) -> int:
-        return int(_decided(self, "int()"))
+        return int(_decided(self, "int()", np.trunc))
 
     def __index__(self) -> int:
         return operator.index(_decided(self, "use as an index"))
 
     def __round__(self, ndigits: int | None = None) -> Any:
-        return round(_decided(self, "round()")) if ndigits is None else np.round(self, ndigits)
+        if ndigits is None:
+            return round(_decided(self, "round()", np.rint))
+        return np.round(self, ndigits)
 
     def __trunc__(self) -> int:
-        return math.trunc(_decided(self, "math.trunc()"))
+        return math.trunc(_decided(self, "math.trunc()", np.trunc))
 
     def __floor__(self) -> int:
-        return math.floor(_decided(self, "math.floor()"))
+        return math.floor(_decided(self, "math.floor()", np.floor))
 
     def __ceil__(self) -> int:
-        return math.ceil(_decided(self, "math.ceil()"))
+        return math.ceil(_decided(self, "math.ceil()", np.ceil))
 
     def __repr__(self) -> str:
         try:
             self.current()
         except TraceEndedError:  # a view, which would have to read; a repr never fails
             return "Array(of a trace that has ended)"
-        return f"Array({np.array2string(np.asarray(concrete(self)), separator=', ')}, {self.dtype})"
+        return f"Array({np.array2string(np.asarray(shown(self)), separator=', ')}, {self.dtype})"
 
     def __str__(self) -> str:
-        return str(concrete(self))
+        return str(shown(self))
 
     def __format__(self, spec: str) -> str:
-        value = concrete(self)
+        value = shown(self)
         if spec and self.tape.hidden:  # under vmap: a number for each example
             shown: Any = {"all": lambda number: format(number, spec)}
             return np.array2string(value, separator=", ", formatter=shown)
@@ -312,7 +332,36 @@ def is_mutable(x: Array) -> bool:
     return bool(x.shape) or (isinstance(concrete(x), np.ndarray) and not is_batched(x))
 
 
-def _decided(x: Array, operation: str) -> Any:
+def of_program(x: Any) -> Any:
+    """The value below all transforms: an Array of the recorded program, or as `concrete`."""
+    while isinstance(x, Array):
+        x = x.current()
+        if x.tape.is_program:
+            return x
+        x = x.value
+    return x
+
+
+def decided(x: Any) -> Any:
+    """As `concrete`, for a value that decides what happens next: a program notes what it was."""
+    x = of_program(x)
+    return x.tape.decide(x) if isinstance(x, Array) else x
+
+
+def shown(x: Array) -> Any:
+    """As `concrete`, for text: a program notes that there is text made of its values."""
+    found = of_program(x)
+    if isinstance(found, Array):
+        found.tape.note_text()
+    return concrete(x)
+
+
+def is_whole(x: Array) -> bool:
+    """True for a single integer or boolean, the same for all of a batch."""
+    return x.shape == () and x.dtype.kind in "iub" and not is_batched(x)
+
+
+def _decided(x: Array, operation: str, rounding: Any = None) -> Any:
     """The number that Python's integers are made of: a decision, without derivative."""
     if is_batched(x):
         raise BatchError(
@@ -321,12 +370,24 @@ def _decided(x: Array, operation: str) -> Any:
             "Use np.floor, np.rint or x.astype(int) for all at once; to index a plain array, use "
             "np.take(array, i, axis=0).",
         )
-    return concrete(x)
+    found = of_program(x)
+    if rounding is not None and isinstance(found, Array) and found.dtype.kind == "f":
+        found = rounding(found)
+        if abs(found.value) < 2**53:  # the program's guard is on the whole number alone
+            return int(decided(found.astype(np.int64)))
+    return decided(found)
 
 
 def _lost(x: Array, operation: str) -> LostDerivativeError:
     called = _called_function()
     where = f"{called} called {operation} on" if called else f"{operation} was called on"
+    if x.tape.is_program:
+        return LostDerivativeError(
+            f"{where} a value of shape {x.shape} ({x.dtype}) of a function that is compiled: its "
+            "number of today would become part of the program.",
+            f"Leave {operation} out (NumPy's numbers compute as Python's do), or convert what the "
+            "compiled function returns.",
+        )
     return LostDerivativeError(
         f"{where} a traced Array of shape {x.shape} ({x.dtype}), which would lose its derivative.",
         "Make the array that is filled inside the function with np.zeros, np.empty or np.array; "

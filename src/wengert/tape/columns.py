@@ -13,6 +13,7 @@ import dis
 import functools
 import linecache
 import sys
+from bisect import bisect_right
 from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ import numpy as np
 from wengert.errors import Line, user_frame
 from wengert.primitives.family import Primitive
 from wengert.tape.array import Array, Trace
+from wengert.tape.scopes import Calls
 
 _SMALL = 64  # elements; below it, copying an array costs less than looking for an equal copy
 
@@ -71,6 +73,8 @@ class Columns:
         self.parameters: list[dict[str, Any]] = []
         self.places: list[Place | None] = []
         self.decisions: list[Decision] = []
+        self.calls = Calls()
+        self.groups: list[int] = []  # of `calls`, for each entry
         self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def add(self, value: Any, operands: Any, parameters: dict[str, Any]) -> None:
@@ -78,7 +82,9 @@ class Columns:
         self.operands.append(tuple([self._operand(x) for x in operands]))
         self.values.append(value)
         self.parameters.append(parameters)
-        self.places.append(place())
+        frame = user_frame(sys._getframe(1))
+        self.places.append(_place(frame))
+        self.groups.append(self.calls.group_of(frame))
 
     def note(self, primitive: Primitive, operands: Any, out: Any) -> None:
         """A result that carries no derivative."""
@@ -108,7 +114,10 @@ class Columns:
 
 def place(frame: FrameType | None = None) -> Place | None:
     """Where user code is now: the innermost frame of it, from the given one outwards."""
-    found = user_frame(frame or sys._getframe(1))
+    return _place(user_frame(frame or sys._getframe(1)))
+
+
+def _place(found: FrameType | None) -> Place | None:
     return None if found is None else Place(found.f_code, found.f_lasti, found.f_lineno)
 
 
@@ -130,10 +139,17 @@ Position = tuple[int, int, int, int]  # first line, last line, first column, col
 
 
 def _position(code: CodeType, instruction: int) -> Position | None:
-    found = next((p for k, p in enumerate(code.co_positions()) if 2 * k == instruction), None)
+    positions = _positions(code)
+    found = positions[instruction // 2] if 0 <= instruction < 2 * len(positions) else None
     if found is None or any(part is None for part in found):
         return None
     return found  # type: ignore[return-value]
+
+
+@functools.lru_cache(maxsize=256)
+def _positions(code: CodeType) -> tuple[tuple[int | None, ...], ...]:
+    """Where in the source stands each instruction."""
+    return tuple(code.co_positions())
 
 
 @functools.lru_cache(maxsize=64)
@@ -181,10 +197,21 @@ _LOOKED_OVER = frozenset({"CACHE", "RESUME", "NOP", "EXTENDED_ARG"})
 
 def stored_name(code: CodeType, instruction: int) -> str | None:
     """Name of the variable that the instruction after the given one stores into."""
+    offsets, names = _stored_names(code)
+    at = bisect_right(offsets, instruction)
+    return names[at] if at < len(names) else None
+
+
+@functools.lru_cache(maxsize=256)
+def _stored_names(code: CodeType) -> tuple[list[int], list[str | None]]:
+    """Where each instruction is that does something, and what variable it stores into."""
+    offsets: list[int] = []
+    names: list[str | None] = []
     for found in dis.get_instructions(code):
-        if found.offset <= instruction or found.opname in _LOOKED_OVER:
+        if found.opname in _LOOKED_OVER:
             continue
-        if not found.opname.startswith("STORE_") or not isinstance(found.argval, str):
-            return None
-        return found.argval if found.argval.isidentifier() else None  # tools store in others
-    return None
+        is_named = found.opname.startswith("STORE_") and isinstance(found.argval, str)
+        # Tools store in variables whose names are no identifiers.
+        names.append(found.argval if is_named and found.argval.isidentifier() else None)
+        offsets.append(found.offset)
+    return offsets, names

@@ -1,14 +1,11 @@
 """The forms of an entry: one for everything, and three flat ones for the commonest.
 
-Those of numbers are atoms alone: Python's garbage collector lets go of them.
+(primitive, parents, saved, likes, parameters)   any operation
+(number, first, second, x1, x2, out)             operands have the result's form: see brief.py
+(parent, key, shape)                             ``x[key]``, one element of an array of this shape
+(root, value, key, shape)                        ``x[key] = value``, one element
 
-============================================  ==================================================
-(primitive, parents, saved, likes, params)    any operation
-(number, first, second, x1, x2, out)          an operation whose traced operands have the result's
-                                              shape and dtype; see `primitives/brief.py`
-(parent, key, shape)                          ``x[key]``, one element of an array of this shape
-(root, value, key, shape)                     ``x[key] = value``, one element
-============================================  ==================================================
+Those of numbers are atoms alone: Python's garbage collector lets go of them.
 """
 
 from __future__ import annotations

@@ -68,11 +68,13 @@ class Tangents(Trace):
         return constant(out) if tangent is None else Array(out, self, tangent)
 
     def binary(self, primitive: Primitive, operate: Any, x1: Any, x2: Any) -> Any:
-        if self.masked or self.has_ended or not isinstance(primitive, Elementwise):
+        if self.has_ended or not isinstance(primitive, Elementwise):
             return self.record(primitive, (x1, x2), {})
         v1, t1 = self.split(x1)
         v2, t2 = self.split(x2)
         out = operate(v1, v2)
+        if self.masked:
+            return Array(out, self, push_masked(primitive, (t1, t2), (v1, v2), out, {}))
         return Array(out, self, primitive.push((t1, t2), (v1, v2), out, {}))
 
     def split(self, x: Any) -> tuple[Any, Any]:

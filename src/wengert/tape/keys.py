@@ -1,7 +1,8 @@
 """Indices: brought to plain parts, sorted into basic and fancy, composed where one follows another.
 
 ``x[i][j]`` and ``x[1:][::2]`` are one index into `x`, so that loops over rows, and arrays cut down
-piece by piece, cost no more than the elements they read.
+piece by piece, cost no more than the elements they read. Indices that a program computes stay
+Arrays, as those that differ along a vmapped axis do: it reads where they say when it runs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.tape.array import Array, concrete, is_batched
+from wengert.tape.array import Array, concrete, is_batched, of_program
 
 
 class Key(NamedTuple):
@@ -19,7 +20,8 @@ class Key(NamedTuple):
     key: Any
     is_basic: bool
     is_element: bool
-    is_batched: bool = False  # holds indices that differ along a vmapped axis
+    is_batched: bool = False  # holds indices that are Arrays: of a batch, or of a program
+    is_row: bool = False  # and NumPy would make a view, as they are single numbers
 
 
 def plain_key(key: Any, ndim: int) -> Key:
@@ -34,9 +36,11 @@ def plain_key(key: Any, ndim: int) -> Key:
     if kind is not tuple:
         plain = _plain_part(key)
         is_basic = type(plain) is int
-        return Key(plain, is_basic, is_basic and ndim == 1, isinstance(plain, Array))
+        is_array = isinstance(plain, Array)
+        is_row = is_array and _is_single(plain)
+        return Key(plain, is_basic, is_basic and ndim == 1, is_array, is_row)
     parts = tuple([part if type(part) is int else _plain_part(part) for part in key])
-    is_basic = is_element = True
+    is_basic = is_element = is_row = True
     is_batched = False
     for part in parts:
         if type(part) is int:
@@ -45,7 +49,16 @@ def plain_key(key: Any, ndim: int) -> Key:
         if not (type(part) is slice or part is None or part is Ellipsis):
             is_basic = False
             is_batched = is_batched or isinstance(part, Array)
-    return Key(parts, is_basic, is_element and len(parts) == ndim, is_batched)
+            is_row = is_row and _is_single(part)
+    is_row = is_row and is_batched
+    return Key(parts, is_basic, is_element and len(parts) == ndim, is_batched, is_row)
+
+
+def _is_single(part: Any) -> bool:
+    """True for an index of a program that NumPy would take for an integer."""
+    if not isinstance(part, Array) or part.shape or part.dtype.kind == "b":
+        return False
+    return not is_batched(part)
 
 
 def _plain_part(part: Any) -> Any:
@@ -58,7 +71,7 @@ def _plain_part(part: Any) -> Any:
         return int(part)
     if isinstance(part, Array):
         part = part.current()
-        if part.dtype.kind in "iub" and is_batched(part):
+        if part.dtype.kind in "iub" and (is_batched(part) or isinstance(of_program(part), Array)):
             return part
     if not isinstance(part, np.ndarray):
         part = np.asarray(concrete(part))

@@ -5,7 +5,9 @@ Elementwise rules pass masks on as they are. Any other rule is run on random pos
 the mask: what comes out exactly zero depends on nothing live. Selecting primitives (`maximum`,
 `where`) are asked with their real operands, others with random ones, so that a zero in the data (a
 genuine 0 * inf) is not mistaken for structure. The one difficulty is nesting: a mask has no
-derivative, but under vmap it differs along the batch: masks are plain arrays or Arrays of vmap.
+derivative, but under vmap it differs along the batch, and in a program with the numbers it is run
+on: masks are plain arrays, or Arrays of vmap or of a program. In a program no number decides what
+is masked (`regular.py`).
 """
 
 from __future__ import annotations
@@ -23,8 +25,11 @@ from wengert.primitives.indexing import assign
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
-from wengert.tape.array import Array, concrete
+from wengert.tape.array import Array, concrete, of_program
 from wengert.tape.entries import whole
+from wengert.tape.regular import entries_in_need, may_be_infinite
+from wengert.tape.sweep import Parts, backward
+from wengert.tape.writing import add_into, copied, write
 
 Mask = Any
 
@@ -63,23 +68,27 @@ def sweeps() -> int:
 
 
 class Masked:
-    """An adjoint or tangent with its mask; `is_owned` if its buffers are nobody else's."""
+    """An adjoint or tangent with its mask.
 
-    __slots__ = ("is_owned", "mask", "value")
+    `is_owned` if its buffers are nobody else's; `is_clean` if it has its zeros already.
+    """
 
-    def __init__(self, value: Any, mask: Mask, is_owned: bool = False):
+    __slots__ = ("is_clean", "is_owned", "mask", "value")
+
+    def __init__(self, value: Any, mask: Mask, is_owned: bool = False, is_clean: bool = False):
         self.value = value
         self.mask = mask
         self.is_owned = is_owned
+        self.is_clean = is_clean or is_owned
 
     @property
     def clean(self) -> Any:
         """The value, with exact zeros where it is structurally zero."""
-        if self.is_owned:  # as they are made and kept
+        if self.is_clean:
             return self.value
         if isinstance(self.value, tuple):
-            return tuple([_kept(m, v) for m, v in zip(self.mask, self.value, strict=True)])
-        return _kept(self.mask, self.value)
+            return tuple([_cleaned(m, v) for m, v in zip(self.mask, self.value, strict=True)])
+        return _cleaned(self.mask, self.value)
 
     @property
     def is_plain(self) -> bool:
@@ -88,7 +97,15 @@ class Masked:
 
 
 def _kept(mask: Mask, value: Any) -> Any:
-    return value if mask is None else np.where(mask, value, 0)
+    if mask is None:
+        return value
+    kept = np.where(mask, value, 0)
+    return kept if kept.shape or isinstance(concrete(value), np.ndarray) else kept[()]
+
+
+def _cleaned(mask: Mask, value: Any) -> Any:
+    """As `_kept`, for a product: where it is finite, it is zero there by itself."""
+    return value if mask is None or not may_be_infinite(value) else _kept(mask, value)
 
 
 def _both(mask: Mask, other: Mask) -> Mask:
@@ -102,10 +119,12 @@ def _any(mask: Mask, other: Mask) -> Mask:
 
 
 def _still(x: Any) -> Any:
-    """A value without derivatives: of the outer levels, only the batches of vmap stay."""
+    """A value without derivatives: of the outer levels, batches of vmap and programs stay."""
     if not isinstance(x, Array):
         return x
     x = x.current()
+    if x.tape.is_program:
+        return x
     value = _still(x.value)
     return Array(value, x.tape) if x.tape.hidden else value
 
@@ -114,8 +133,8 @@ def has_nan(value: Any) -> bool:
     """True if a number or array holds NaN; one pass over memory."""
     if type(value) is np.float64 or type(value) is float:
         return bool(value != value)
-    value = concrete(value)
-    if value is None:
+    value = of_program(value)
+    if value is None or isinstance(value, Array):  # a program decides without its numbers
         return False
     array = np.asarray(value)
     if array.dtype.kind not in "fc":
@@ -201,7 +220,10 @@ def _is_product(primitive: Primitive) -> bool:
 
 def _mask_of(found: Any) -> Mask:
     """Where a rule, run on random numbers, gave anything; everywhere if it cannot be said."""
-    return None if found is None or has_nan(found) else _still(found) != 0
+    if found is None or has_nan(found):
+        return None
+    live = _still(found) != 0
+    return None if not isinstance(live, Array) and np.all(live) else live
 
 
 def _pull_elementwise(
@@ -217,45 +239,52 @@ def _pull_elementwise(
         part = adjoint.value * partial
         mask = _both(adjoint.mask, _still(partial) != 0 if primitive.selects else None)
         like = likes[position] if likes is not None else None
-        part = _kept(mask, part)
+        part = _cleaned(mask, part)
         if like is not None:
             shape = like_of(part).shape
             if mask is not None and shape != like.shape:
                 live = np.broadcast_to(np.where(mask, 1.0, 0.0), shape)
                 mask = unbroadcast(live, shape, like.shape) != 0
             part = fit(part, like, primitive)
-        result.append(Masked(part, mask))
+        result.append(Masked(part, mask, is_clean=True))
     return result
 
 
-def _probe(adjoint: Masked) -> Any:
+def _probe(adjoint: Masked, position: int = 0) -> Any:
     """Random numbers in place of an adjoint or tangent, zero where it is structurally zero."""
     if isinstance(adjoint.value, tuple):
         pairs = zip(adjoint.mask, adjoint.value, strict=True)
-        return tuple([_kept(mask, _random(like_of(value))) for mask, value in pairs])
-    return _kept(adjoint.mask, _random(like_of(adjoint.value)))
+        probes = [(m, _random(like_of(v), k)) for k, (m, v) in enumerate(pairs, position)]
+        return tuple([_kept(mask, probe) for mask, probe in probes])
+    return _kept(adjoint.mask, _random(like_of(adjoint.value), position))
 
 
 def _probed(primitive: Primitive, saved: Sequence[Any]) -> Sequence[Any]:
     """The values that a rule reads, random in place of numbers unless the primitive selects."""
     if primitive.selects or (isinstance(primitive, Linear) and not primitive.each):
         return tuple([_still(v) for v in saved])
-    return tuple([_randomized(v) for v in saved])
+    return tuple([_randomized(v, k) for k, v in enumerate(saved, _SAVED)])
 
 
-def _randomized(value: Any) -> Any:
+_SAVED = 100  # where the numbers of saved values begin: no two operands may get the same ones
+
+
+def _randomized(value: Any, position: int) -> Any:
     if value is None:
         return None
     if isinstance(value, tuple):
-        parts = [_randomized(part) for part in value]
+        parts = [_randomized(part, 10 * position + k) for k, part in enumerate(value)]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     like = like_of(value)
-    return _random(like) if like.dtype.kind in "fc" else _still(value)
+    return _random(like, position) if like.dtype.kind in "fc" else _still(value)
 
 
-def _random(like: Any) -> Any:
-    numbers = np.random.default_rng(like.size).uniform(0.5, 1.5, like.shape)
-    return np.asarray(numbers, dtype=like.dtype if like.dtype.kind in "fc" else float)
+def _random(like: Any, position: int) -> Any:
+    numbers = np.random.default_rng([like.size, position]).uniform(0.5, 1.5, (2, *like.shape))
+    real, imaginary = numbers
+    if like.dtype.kind == "c":
+        return np.asarray(real + 1j * imaginary, dtype=like.dtype)
+    return np.asarray(real, dtype=like.dtype if like.dtype.kind == "f" else float)
 
 
 # --------------------------------------------------------------------- reading and writing in place
@@ -301,7 +330,115 @@ def _owned(held: Masked, with_mask: bool = False) -> Masked:
     mask = np.ones(held.value.shape, bool) if held.mask is None and with_mask else held.mask
     if held.is_owned:
         return held if mask is held.mask else Masked(held.value, mask, is_owned=True)
-    return Masked(np.array(held.clean), None if mask is None else np.array(mask), is_owned=True)
+    value = copied(held.clean)
+    return Masked(value, None if mask is None else np.array(mask), is_owned=True)
+
+
+# ------------------------------------------------------------------------------------ in a program
+
+
+def backward_in_program(entries: Sequence[Any], adjoints: list[Any], seeds: Sequence[int]) -> None:
+    """As `backward_masked`, for what a program records: masks only where entries show the need.
+
+    The adjoint of an entry is a `Masked` if it needs a mask, and plain otherwise.
+    """
+    need = entries_in_need(entries)
+    if need is None:
+        backward(entries, adjoints)
+        return
+    is_masked, is_cleaned = need
+    for index in seeds:
+        if is_masked[index] and adjoints[index] is not None:
+            adjoints[index] = Masked(adjoints[index], None)
+    for index in range(len(entries) - 1, -1, -1):
+        adjoint = adjoints[index]
+        if adjoint is None or entries[index] is None:
+            continue
+        entry = whole(entries[index])
+        is_plain = not (is_cleaned[index] or any(p >= 0 and is_masked[p] for p in entry[1]))
+        if type(adjoint) is Masked or not is_plain:
+            adjoint = _as_masked(adjoint)
+            is_plain = is_plain and adjoint.mask is None
+            adjoints[index] = adjoint.value
+        if is_plain:
+            backward(entries, adjoints, only=index)
+            continue
+        adjoints[index] = None
+        for parent, part in _pulled_in_program(adjoints, is_masked, adjoint, entry):
+            _give(adjoints, is_masked, parent, part)
+
+
+def _as_masked(adjoint: Any) -> Masked:
+    """An adjoint with its mask, None if nothing is masked."""
+    if type(adjoint) is Parts:
+        adjoint = Masked(adjoint.filled(), (None,) * len(adjoint.likes))
+    if type(adjoint) is not Masked:
+        return Masked(adjoint, None)
+    if isinstance(adjoint.mask, np.ndarray | np.bool_) and np.all(adjoint.mask):
+        adjoint.mask = None
+    return adjoint
+
+
+def _give(adjoints: list[Any], is_masked: Sequence[bool], parent: int, part: Masked) -> None:
+    held = adjoints[parent]
+    if is_masked[parent]:
+        adjoints[parent] = _plus(held, part)
+    else:
+        adjoints[parent] = part.clean if held is None else held + part.clean
+
+
+def _pulled_in_program(
+    adjoints: list[Any], is_masked: Sequence[bool], adjoint: Masked, entry: Any
+) -> list[tuple[int, Masked]]:
+    """The contributions of an entry to the adjoints of its operands."""
+    primitive, parents, saved, likes, parameters = entry
+    if primitive is PART:
+        _gather(adjoints, adjoint, parents[0], likes, parameters["position"])
+        return []
+    if not isinstance(adjoint.mask, Array):  # which places are read or written is known now
+        if primitive is READ and _read_in_program(adjoints, adjoint, entry):
+            return []
+        if primitive is WRITE:
+            return _written_in_program(adjoint, entry)
+    parts = _pull(primitive, adjoint, parents, saved, likes, parameters)
+    return [(p, part) for p, part in zip(parents, parts, strict=True) if part is not None]
+
+
+def _read_in_program(adjoints: list[Any], adjoint: Masked, entry: Any) -> bool:
+    _, (parent,), _, (like,), parameters = entry
+    path, held = parameters["path"], adjoints[parent]
+    if held is None:
+        held = Masked(np.zeros(like.shape, like.dtype), np.zeros(like.shape, bool), is_owned=True)
+    elif isinstance(held.mask, Array):
+        return False
+    held = _owned(held)
+    held.value = add_into(held.value, path, adjoint.clean)
+    if held.mask is not None:
+        assign(held.mask, path, True if adjoint.mask is None else adjoint.mask, add=True)
+    adjoints[parent] = held
+    return True
+
+
+def _written_in_program(adjoint: Masked, entry: Any) -> list[tuple[int, Masked]]:
+    primitive, (root, value), saved, likes, parameters = entry
+    found: list[tuple[int, Masked]] = []
+    if value >= 0:
+        pair = (-1, value)
+        part = primitive.pull(adjoint.clean, pair, saved, likes, parameters)[1]
+        live = np.ones(likes[0].shape, bool) if adjoint.mask is None else adjoint.mask
+        mask = primitive.pull(live, pair, saved, likes, parameters)[1] != 0
+        found.append((value, Masked(part.copy() if hasattr(part, "copy") else part, mask)))
+    if root >= 0 and parameters["add"]:
+        found.append((root, adjoint))
+    elif root >= 0:
+        adjoint = _owned(adjoint, with_mask=True)
+        if isinstance(adjoint.value, Array):
+            write(adjoint.value, parameters["path"], np.zeros((), adjoint.value.dtype))
+        else:
+            assign(adjoint.value, parameters["path"], 0)
+        assign(adjoint.mask, parameters["path"], False)
+        found.append((root, adjoint))
+    return found
 
 
 # ------------------------------------------------------------------------------------------ forward
@@ -320,7 +457,7 @@ def push_masked(
     found = None
     try:
         with np.errstate(all="ignore"):
-            probes = [None if t is None else _probe(t) for t in tangents]
+            probes = [None if t is None else _probe(t, k) for k, t in enumerate(tangents)]
             probed = _probed(primitive, values)
             is_real = primitive.selects or (isinstance(primitive, Linear) and not primitive.each)
             probed_out = _still_parts(out) if is_real else primitive(*probed, **parameters)
@@ -346,14 +483,19 @@ def _push_elementwise(
     parameters: Any,
 ) -> Masked | None:
     total: Any = None
-    mask: Mask = np.zeros(like_of(out).shape, bool)
+    mask: Mask = False
     tie = 0.0 if any(t is None for t in tangents) else 0.5
     for position, tangent in enumerate(tangents):
         if tangent is None or primitive.rules[position] is None:
             continue
         partial = primitive.partial(position, (*values, out), parameters, tie)
         own = _both(tangent.mask, _still(partial) != 0 if primitive.selects else None)
-        part = _kept(own, tangent.value * partial)
-        mask = _any(mask, own)
+        part = _cleaned(own, tangent.value * partial)
+        mask = own if mask is False else _any(mask, own)
         total = part if total is None else total + part
-    return None if total is None else Masked(fit_tangent(total, out), mask)
+    if total is None:
+        return None
+    shape = like_of(out).shape
+    if mask is not None and like_of(mask).shape != shape:
+        mask = np.broadcast_to(mask, shape)
+    return Masked(fit_tangent(total, out), mask)

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from wengert.errors import MutationError
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import step_into
 from wengert.primitives.taking import gather, holes, scatter
-from wengert.tape.array import Array, Path, Trace
+from wengert.tape.array import Array, Path, Trace, is_batched
 from wengert.tape.keys import Key, composed, plain_key
 from wengert.tape.reading import VIEWING, look_up, memory, root_of
 from wengert.tape.stacking import stack
@@ -84,6 +85,37 @@ class View(Array):
     @property
     def base(self) -> Array:
         return self.root
+
+
+class Row(View):
+    """``x[i]`` with an `i` that a program computes: what NumPy would make a view of `x`.
+
+    It is read anew when `x` has changed. Nothing can be written through it.
+    """
+
+    __slots__ = ("found", "source", "stamp")
+
+    def __init__(self, source: Array, found: Key, row: Array):
+        super().__init__(row, (), memory(row), ())
+        self.source, self.found = source, found
+        self.stamp = self._now()
+
+    def _now(self) -> tuple[Trace, int]:
+        root, _ = root_of(self.source)
+        return root.tape, root.writes
+
+    def current(self) -> Array:
+        stamp = self._now()
+        if self.stamp != stamp:
+            self.root, self.stamp = _gathered(self.source, self.found), stamp
+        return self.root
+
+    def forget(self) -> None:
+        raise MutationError(
+            f"a row of shape {self.sizes}, chosen by an index that the compiled function computes, "
+            "was to be written.",
+            "Write to the array itself, in one step: x[i, j] = v, or x[i] = new_row.",
+        )
 
 
 def view(x: Array, step: tuple[str, Any]) -> Array | None:
@@ -154,7 +186,8 @@ def getitem(x: Array, key: Any) -> Any:
                 return element(x, value, key)
     found = plain_key(key, x.ndim)
     if found.is_batched:
-        return _gathered(x, found)
+        row = _gathered(x, found)
+        return Row(x, found, row) if found.is_row and row.shape else row
     step = ("getitem", found.key)
     if found.is_basic and not found.is_element:
         made = view(x, step)
@@ -210,8 +243,17 @@ def _way_into(x: Array, found: Key) -> tuple[Array, Path]:
 
 
 def _gathered(x: Array, found: Key) -> Any:
-    indices, template = holes(found.key if isinstance(found.key, tuple) else (found.key,))
+    indices, template = holes(_without_masks(found.key))
     return gather(x.current(), *indices, template=template)
+
+
+def _without_masks(key: Any) -> tuple[Any, ...]:
+    """An index with positions in place of the masks of a program: their number is a guard."""
+    parts: list[Any] = []
+    for part in key if isinstance(key, tuple) else (key,):
+        is_mask = isinstance(part, Array) and part.dtype == bool and not is_batched(part)
+        parts += np.nonzero(part) if is_mask else (part,)
+    return tuple(parts)
 
 
 def _scatter_into(x: Array, found: Key, value: Any, add: bool = False) -> None:
@@ -221,5 +263,5 @@ def _scatter_into(x: Array, found: Key, value: Any, add: bool = False) -> None:
         mask = np.reshape(mask, (*mask.shape, *(1,) * (x.ndim - mask.ndim)))
         assign_whole(x, np.where(mask, value, x.current()).astype(x.dtype))
         return
-    indices, template = holes(mask if isinstance(mask, tuple) else (mask,))
+    indices, template = holes(_without_masks(mask))
     assign_whole(x, scatter(x.current(), value, *indices, template=template, add=add))

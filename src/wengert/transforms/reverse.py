@@ -89,12 +89,16 @@ class Recording:
         """Adjoints of the inputs as a sweep leaves them."""
         adjoints = self._seeded(seeds)
         if masked:
-            is_program = any(isinstance(of_program(value), Array) for value in self.values)
-            sweep = backward_in_program if is_program else backward_masked
+            sweep = backward_in_program if self.is_in_program else backward_masked
             sweep(self.entries, adjoints, sorted({k for k in self.outputs if k >= 0}))
         else:
             backward(self.entries, adjoints)
         return adjoints[: len(self.likes)]
+
+    @property
+    def is_in_program(self) -> bool:
+        """True if a program is recorded, and what was recorded here is part of it."""
+        return any(isinstance(of_program(value), Array) for value in self.values)
 
     def _seeded(self, seeds: Sequence[Any]) -> list[Any]:
         adjoints: list[Any] = [None] * len(self.entries)
@@ -234,7 +238,8 @@ def report_disconnected(
 ) -> None:
     """Say which sources the result does not depend on: an error if strict, else one warning."""
     lacking = [k for k, adjoint in enumerate(found) if adjoint is None]
-    if not lacking or (not strict and depth() > 0):
+    # A program that is recorded is no transform: the outermost one inside it warns.
+    if not lacking or (not strict and depth() > recording.is_in_program):
         return
     names = ", ".join(recording.call.describe(k) for k in lacking)
     fact = (

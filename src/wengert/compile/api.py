@@ -1,0 +1,350 @@
+"""`compile`: the front door. One cache entry per signature, and a tree of paths under each.
+
+A call is taken apart into a key and inputs (`calls.py`); the entry of the key runs the path that
+its decisions lead to (`guards.py`). A new signature, or a decision that no path has seen, is traced
+(`trace.py`), made ready to run (`lower.py`) and kept. What cannot be compiled within its budget
+runs as plain Python, after one warning.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wengert.compile.calls import Bound, Signature, Template
+from wengert.compile.chain import Chain
+from wengert.compile.ends import Ends
+from wengert.compile.guards import Path, Paths
+from wengert.compile.lower import Lowered, Options, lower
+from wengert.compile.program import Guard, GuardFailed, Program
+from wengert.compile.randomness import no_draws
+from wengert.compile.report import Pass, PathReport, guard_text, report_text
+from wengert.compile.trace import Recorder, TraceAbandoned
+from wengert.errors import CompileWarning, WengertError, user_frame
+from wengert.tape.columns import Place
+from wengert.tape.levels import depth
+from wengert.tape.seams import tracing
+from wengert.tape.structural import careful
+
+_REGISTRY = "__warningregistry__"  # where the warnings module remembers what it has shown
+
+
+def compile(
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | tuple[int, ...] = (),
+    static_argnames: str | tuple[str, ...] = (),
+    max_paths: int = 64,
+    max_entries: int = 1_000_000,
+    max_seconds: float = 60.0,
+    fastmath: bool = False,
+    threads: int | None = None,
+) -> Any:
+    """A function of NumPy code, made into native code when it is called.
+
+    Parameters
+    ----------
+    f : callable
+        Plain NumPy code, with Wengert's transforms in it or around it:
+        ``wg.compile(wg.value_and_grad(loss))``. Without it, a decorator.
+    static_argnums, static_argnames : int or str, or tuple of them
+        Arguments that are static as a whole: part of the signature, to be hashed. Python's
+        integers, booleans, strings and functions are static wherever they stand.
+    max_paths : int
+        How many ways through the function are kept for a signature.
+    max_entries : int
+        How many operations a path may have.
+    max_seconds : float
+        How long tracing a path may take.
+    fastmath : bool
+        Allow rewrites whose last bits differ.
+    threads : int, optional
+        How many threads the code may use; by default what `set_num_threads` says.
+
+    Returns
+    -------
+    Compiled
+        Called as `f`. It returns what `f` does: the same types, dtypes and trees, in memory of
+        their own. `f` runs once for each signature (shapes, dtypes, trees, static arguments) and
+        each way that its decisions lead; what it does besides computing (printing, changing
+        arguments or globals) happens only then, and what it takes from outside itself stays as it
+        was then.
+
+    Raises
+    ------
+    RandomDrawError
+        If `f` draws random numbers itself.
+    ArgumentError
+        If an argument is neither number, array, tree nor hashable.
+
+    Warns
+    -----
+    CompileWarning
+        Once, if a signature has more than `max_paths` ways, or a path is too long: it runs as
+        plain Python from then on.
+
+    Examples
+    --------
+    >>> @wg.compile
+    ... def collatz(n):
+    ...     steps = 0
+    ...     while n != 1:
+    ...         n, steps = (n / 2, steps + 1) if n % 2 == 0 else (3 * n + 1, steps + 1)
+    ...     return steps
+    >>> collatz(6.0), collatz(7.0), len(collatz.paths)
+    (8, 16, 2)
+    """
+    if f is None:
+        return functools.partial(
+            compile,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            max_paths=max_paths,
+            max_entries=max_entries,
+            max_seconds=max_seconds,
+            fastmath=fastmath,
+            threads=threads,
+        )
+    signature = Signature(f, static_argnums, static_argnames)
+    budget = _Budget(max_paths, max_entries, max_seconds)
+    return Compiled(f, signature, budget, Options(fastmath, threads))
+
+
+class _Budget:
+    """What a signature may cost before it runs as plain Python."""
+
+    def __init__(self, max_paths: int, max_entries: int, max_seconds: float):
+        self.max_paths, self.max_entries, self.max_seconds = max_paths, max_entries, max_seconds
+
+
+class _Entry:
+    """What is known of one signature."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.paths = Paths()
+        self.chain: Chain | None = None  # native calls; None if there are none
+        self.eager = ""  # why it runs as plain Python; empty while it does not
+
+
+class Compiled:
+    """A compiled function: called as the function, it runs native code. Made by `compile`."""
+
+    def __init__(
+        self, function: Callable[..., Any], signature: Signature, budget: _Budget, options: Options
+    ):
+        functools.update_wrapper(self, function)
+        self.name = getattr(function, "__name__", type(function).__name__)
+        self._function, self._signature = function, signature
+        self._budget, self._options = budget, options
+        self._entries: dict[Any, _Entry] = {}
+        self._chains: list[Chain] = []  # of the signatures that have native calls, by age
+        self._lock = threading.RLock()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Compiled:
+        """Each has a class of its own, whose `__call__` is the native entry once there is one."""
+        return super().__new__(type(cls.__name__, (cls,), {"__doc__": cls.__doc__}))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function."""
+        return self._called(*args, **kwargs)
+
+    def _called(self, *args: Any, **kwargs: Any) -> Any:
+        """A call that no native entry takes."""
+        if depth():  # inside a trace its operations are recorded there
+            return self._function(*args, **kwargs)
+        bound = self._signature.bind(args, kwargs)
+        if bound.key is None:
+            return self._function(*args, **kwargs)
+        entry = self._entries.get(bound.key)
+        if entry is not None and not entry.eager:
+            path, found = entry.paths.run(bound.inputs)
+            if path is not None:
+                return path.template.result(found)
+        return self._missed(bound, args, kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self.name}>"
+
+    @property
+    def signatures(self) -> list[str]:
+        """The signatures that it was called with."""
+        return [entry.text for entry in self._entries.values()]
+
+    @property
+    def paths(self) -> list[PathReport]:
+        """Every compiled path, of all signatures, and why it was traced."""
+        return [path.template.report(path) for e in self._entries.values() for path in e.paths]
+
+    def report(self) -> str:
+        """What was compiled, as text: passes, kernels, guards, time by stage."""
+        eager = [f"{e.text}: {e.eager}" for e in self._entries.values() if e.eager]
+        return report_text(self.name, self.paths, eager)
+
+    def clear(self) -> None:
+        """Forget all that was compiled; the next call traces anew."""
+        with self._lock:
+            self._entries.clear()
+            self._chains.clear()
+            type(self).__call__ = Compiled.__call__  # type: ignore[method-assign]
+
+    # --------------------------------------------------------------------------------- new paths
+
+    def _missed(self, bound: Bound, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that no path fits: trace one, or run the function as it is."""
+        with self._lock:
+            entry = self._entries.get(bound.key)
+            failed = None
+            if entry is not None and not entry.eager:
+                path, failed = entry.paths.run(bound.inputs)  # another thread may have traced it
+                if path is not None:
+                    return path.template.result(failed)
+                if len(entry.paths) >= self._budget.max_paths:
+                    self._give_up(entry, _many_paths(self._budget.max_paths), failed.place)
+            if entry is None or not entry.eager:
+                try:
+                    return self._trace(entry, bound, failed, args, kwargs)
+                except TraceAbandoned as abandoned:
+                    entry = self._entry(bound, args, kwargs)
+                    self._give_up(entry, abandoned.reason, abandoned.at)
+        return self._function(*args, **kwargs)
+
+    def _entry(self, bound: Bound, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Entry:
+        entry = self._entries.get(bound.key)
+        if entry is None:
+            text = self._signature.text(args, kwargs, self.name)
+            entry = self._entries[bound.key] = _Entry(text)
+        return entry
+
+    def _trace(
+        self,
+        entry: _Entry | None,
+        bound: Bound,
+        failed: Guard | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        start = time.perf_counter()
+        program, template = self._recorded(bound, args, kwargs)
+        seconds = time.perf_counter() - start
+        entry = self._entry(bound, args, kwargs)
+        if entry.paths.knows(program):  # native code rounds otherwise: a decision on the edge
+            return template.result(template.owned())
+        trees = self._signature.argument_trees(args, kwargs)
+        ends = None if trees is None else Ends(trees, template.tree)
+        lowered = lower(program, self._options, ends)
+        lowered.stages.seconds = {"trace": seconds, **lowered.stages.seconds}
+        template.describe(entry.text, failed)
+        path = Path(program, lowered, template, lowered.bind(self._called))
+        entry.paths.add(path)
+        self._link(entry, path)
+        try:
+            return template.result(lowered(bound.inputs))
+        except GuardFailed:
+            return template.result(template.owned())
+
+    def _link(self, entry: _Entry, path: Path) -> None:
+        """Let native calls take a path; the signatures stand in a line by age."""
+        if path.entry is None:
+            return
+        if entry.chain is not None:
+            entry.chain.add(path)
+            return
+        entry.chain = Chain(self._called)
+        entry.chain.add(path)
+        if self._chains:
+            self._chains[-1].continue_with(entry.chain)
+        else:
+            type(self).__call__ = staticmethod(path.entry.call)  # type: ignore[assignment]
+        self._chains.append(entry.chain)
+
+    def _recorded(
+        self, bound: Bound, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Program, _Traced]:
+        """Run the function once, with the inputs as Arrays of a program."""
+        budget = self._budget
+        recorder = Recorder(budget.max_entries, time.monotonic() + budget.max_seconds)
+        with no_draws(self._function, (args, kwargs), self.name), careful(), tracing():
+            try:
+                inputs = [recorder.input(x) for x in bound.inputs]
+                result = self._signature.call(args, kwargs, inputs)
+                template = _Traced(result, recorder, self.name)
+            except Exception as error:
+                raise _plainest(error) from None
+            finally:
+                recorder.has_ended = True
+        names = self._signature.input_names(args, kwargs)
+        return recorder.program(template.outputs, names), template
+
+    def _give_up(self, entry: _Entry, reason: str, at: Place | None) -> None:
+        line = f" {at.line}" if at is not None else ""
+        entry.eager = f"{reason}{line}"
+        _warn(f"{self.name} runs as plain Python for {entry.text}: {reason}{line}.")
+
+
+class _Traced(Template):
+    """A template that knows why its path was traced."""
+
+    signature = reason = ""
+
+    def describe(self, signature: str, failed: Guard | None) -> None:
+        """Note the signature, and the guard that sent a call here (None for a first call)."""
+        self.signature, self.reason = signature, "first call"
+        if failed is not None:
+            line = failed.place.line if failed.place is not None else None
+            self.reason = f"a decision was not {guard_text(failed.expected, line)}"
+
+    def owned(self) -> list[Any]:
+        """The outputs as they were while tracing, in memory of their own."""
+        return [x.copy() if isinstance(x, np.ndarray) else x for x in self.values]
+
+    def report(self, path: Path) -> PathReport:
+        """What there is to say of a path with this template."""
+        lowered: Any = path.lowered
+        stages = lowered.stages
+        return PathReport(
+            self.signature,
+            self.reason,
+            len(path.program),
+            tuple([guard_text(g.expected, g.place and g.place.line) for g in path.program.guards]),
+            tuple([Pass(*one) for one in stages.passes]),
+            dict(stages.native or {}),
+            dict(stages.seconds),
+        )
+
+
+def _many_paths(most: int) -> str:
+    return f"its decisions have led more than {most} ways (max_paths)"
+
+
+def _plainest(error: Exception) -> Exception:
+    """The error that says what to do: NumPy wraps what it catches."""
+    cause: BaseException | None = error
+    while cause is not None and type(error) in (TypeError, ValueError, SystemError):
+        if isinstance(cause, WengertError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return error
+
+
+def _warn(message: str) -> None:
+    """Warn at the user's line, however many functions of ours stand between."""
+    frame = user_frame()
+    if frame is None:
+        warnings.warn(message, CompileWarning, stacklevel=2)
+        return
+    name, registry = frame.f_globals.get("__name__"), frame.f_globals.setdefault(_REGISTRY, {})
+    where = (frame.f_code.co_filename, frame.f_lineno, name, registry)
+    warnings.warn_explicit(message, CompileWarning, *where)
+
+
+__all__ = ["Compiled", "Lowered", "compile"]

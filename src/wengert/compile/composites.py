@@ -1,0 +1,240 @@
+"""Operations taken apart before a program is divided: mean, logsumexp, softmax; and copies of outputs.
+
+What these primitives do is said once more here, in terms of primitives with a lowering, so that it
+fuses with what stands around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.compile.lookup import full_key
+from wengert.compile.native.types import is_native
+from wengert.compile.passes.loop import Stacked
+from wengert.compile.passes.loop import loop as LOOP
+from wengert.compile.program import Builder, Op, Operand, Program, Spec, spec_of
+from wengert.primitives.family import locally_constant
+from wengert.primitives.registry import REGISTRY
+from wengert.primitives.taking import HOLE
+from wengert.tape.columns import Constant
+
+# An output that is an input, a constant, or another output as well.
+copied = locally_constant(lambda x: x, ("x",), name="copied", lower="copy")
+
+
+def _unchecked(a: Any, *, axis: int, shape: tuple[int, ...]) -> Any:
+    """The index itself, unless it is out of range: then NumPy's IndexError."""
+    if np.any((a < -shape[axis]) | (a >= shape[axis])):
+        np.broadcast_to(0, shape)[(*(slice(None),) * axis, a)]
+    return a
+
+
+# An index that is an operand of `gather` or `scatter`, once it is known to be in range.
+CHECKED = locally_constant(_unchecked, ("a",), name="checked")
+
+
+def prepared(program: Program) -> Program:
+    """The program with composite operations taken apart, and each output computed on its own."""
+    builder = _Writer(program.inputs, program.names)
+    where: list[Operand] = list(range(len(program.inputs)))
+    for op in program.ops:
+        operands = [builder.moved(x, where) for x in op.operands]
+        expand = _EXPANSIONS.get(op.primitive.name)
+        if op.primitive.name in _FOLDS and op.parameters.get("axis") == ():
+            where.append(builder.apply(copied, *operands, spec=op.spec))
+        elif op.primitive is LOOP:
+            where.append(_with_first_axes(builder, op, operands))
+        elif op.primitive.name in ("gather", "scatter"):
+            where.append(_with_checks(builder, op, operands))
+        elif expand is not None and is_native(op.spec.dtype) and op.spec.dtype.kind == "f":
+            where.append(expand(builder, op, operands))
+        else:
+            where.append(builder.add(op, operands))
+    seen: set[int] = set()
+    outputs: list[Operand] = []
+    for x in program.outputs:
+        operand = builder.moved(x, where)
+        if not isinstance(operand, int) or operand < len(program.inputs) or operand in seen:
+            operand = builder.apply(copied, operand, spec=program.spec(x))
+        seen.add(operand)
+        outputs.append(operand)
+    out = builder.program(program, where)
+    return Program(out.inputs, tuple(builder.ops), tuple(outputs), out.guards, out.names)
+
+
+def with_copies(program: Program, outputs: Sequence[Operand]) -> Program:
+    """The program with copies in place of some of its outputs."""
+    builder = _Writer(program.inputs, program.names)
+    builder.ops = list(program.ops)
+    copies = {x: builder.apply(copied, x, spec=program.spec(x)) for x in outputs}
+    found = tuple([copies.get(x, x) for x in program.outputs])
+    return Program(program.inputs, tuple(builder.ops), found, program.guards, program.names)
+
+
+_FOLDS = frozenset({"sum", "prod", "max", "min", "mean"})  # along no axis, each gives its operand
+
+
+def _with_first_axes(to: _Writer, op: Op, operands: list[Operand]) -> int:
+    """A loop that runs along the first axis of every array that it reads part by part."""
+    carried, stacked = op.parameters["carried"], list(op.parameters["stacked"])
+    given = list(operands)
+    for k, (axis, start, step) in enumerate(stacked):
+        at = carried + k
+        spec = to.spec(given[at])
+        if axis:
+            order = (axis, *[n for n in range(len(spec.shape)) if n != axis])
+            shape = tuple([spec.shape[n] for n in order])
+            moved = spec._replace(shape=shape)
+            given[at] = to.apply("transpose", given[at], spec=moved, axes=order)
+            stacked[k] = Stacked(0, start, step)
+    parameters = {**op.parameters, "stacked": tuple(stacked)}
+    return to.add(Op(op.primitive, (), parameters, op.spec, op.place), given)
+
+
+def _with_checks(to: _Writer, op: Op, operands: list[Operand]) -> int:
+    """A gather or scatter whose indices are checked first."""
+    first = 1 if op.primitive.name == "gather" else 2
+    shape = to.spec(operands[0]).shape
+    given = list(operands)
+    key = full_key(op.parameters["template"], len(shape))
+    axis = 0
+    for part in key:
+        if part is HOLE:
+            spec = to.spec(given[first])
+            if isinstance(given[first], int) and spec.dtype.kind in "iu":
+                given[first] = to.checked(given[first], axis, shape)
+            first += 1
+        axis += part is not None
+    return to.add(op, given)
+
+
+class _Writer(Builder):
+    """A builder that finds the spec of what it appends."""
+
+    def __init__(self, inputs: Sequence[Spec], names: Sequence[str] = ()):
+        super().__init__(inputs, names)
+        self._checks: dict[tuple[Operand, int], int] = {}
+
+    def checked(self, index: Operand, axis: int, shape: tuple[int, ...]) -> int:
+        """An index that is in the range of an axis; each is looked at once."""
+        key = (index, shape[axis])
+        if key not in self._checks:
+            own = Op(CHECKED, (), {"axis": axis, "shape": shape}, self.spec(index))
+            self._checks[key] = self.add(own, [index])
+        return self._checks[key]
+
+    def apply(
+        self, primitive: Any, *operands: Operand, spec: Spec | None = None, **parameters: Any
+    ) -> int:
+        """Append a primitive on values of this program."""
+        if primitive in _FOLDS and parameters["axis"] == ():
+            primitive, parameters = copied, {}
+        if isinstance(primitive, str):
+            primitive = REGISTRY[primitive]
+        if spec is None:
+            given = [self._example(x) for x in operands]
+            with np.errstate(all="ignore"):
+                found = spec_of(primitive.function(*given, **parameters))
+            shape = self._shape(primitive.name, operands, parameters)
+            spec = Spec(shape, found.dtype, "array" if shape else "scalar")
+        return self.add(Op(primitive, (), parameters, spec), operands)
+
+    def spec(self, operand: Operand) -> Spec:
+        """The spec of a value of the program so far."""
+        if not isinstance(operand, int):
+            return spec_of(operand.value)
+        count = len(self.inputs)
+        return self.inputs[operand] if operand < count else self.ops[operand - count].spec
+
+    def _example(self, operand: Operand) -> Any:
+        if not isinstance(operand, int):
+            return operand.value
+        spec = self.spec(operand)
+        if spec.kind == "python":
+            return spec.dtype.type(1).item()
+        return np.ones((1,) * len(spec.shape), spec.dtype)
+
+    def _shape(
+        self, name: str, operands: tuple[Operand, ...], parameters: dict[str, Any]
+    ) -> tuple[int, ...]:
+        shapes = [self.spec(x).shape for x in operands]
+        if "keepdims" in parameters:
+            axis = parameters["axis"]
+            kept = [1 if k in axis else n for k, n in enumerate(shapes[0])]
+            if parameters["keepdims"]:
+                return tuple(kept)
+            return tuple([n for k, n in enumerate(shapes[0]) if k not in axis])
+        if "shape" in parameters:
+            return tuple(parameters["shape"])
+        return np.broadcast_shapes(*shapes)
+
+
+def _constant(dtype: np.dtype[Any], value: Any) -> Constant:
+    return Constant(dtype.type(value))
+
+
+def _mean(to: _Writer, op: Op, operands: list[Operand]) -> int:
+    (a,) = operands
+    axis, dtype = op.parameters["axis"], op.spec.dtype
+    count = int(np.prod([to.spec(a).shape[k] for k in axis], dtype=int))
+    if to.spec(a).dtype != dtype:
+        a = to.apply("astype", a, dtype=dtype)
+    total = to.apply("sum", a, spec=op.spec, **op.parameters)
+    return to.apply("divide", total, _constant(dtype, count), spec=op.spec)
+
+
+def _finite_maximum(to: _Writer, op: Op, operands: list[Operand]) -> int:
+    (a,) = operands
+    top = to.apply("max", a, axis=op.parameters["axis"], keepdims=True)
+    zero = _constant(op.spec.dtype, 0)
+    return to.apply("where", to.apply("isfinite", top), top, zero, spec=op.spec)
+
+
+def _shift(to: _Writer, a: Operand, top: int, dtype: np.dtype[Any]) -> int:
+    safe = to.apply("where", to.apply("isfinite", top), top, _constant(dtype, 0))
+    return to.apply("subtract", a, safe)
+
+
+def _logsumexp(to: _Writer, op: Op, operands: list[Operand]) -> int:
+    (a,) = operands
+    axis, dtype = op.parameters["axis"], op.spec.dtype
+    top = to.apply("max", a, axis=axis, keepdims=True)
+    is_top = to.apply("equal", a, top)
+    one, zero = _constant(dtype, 1), _constant(dtype, 0)
+    ones = to.apply("where", is_top, one, zero)
+    count = to.apply("maximum", to.apply("sum", ones, axis=axis, keepdims=True), one)
+    rest = to.apply("where", is_top, zero, to.apply("exp", _shift(to, a, top, dtype)))
+    total = to.apply("divide", to.apply("sum", rest, axis=axis, keepdims=True), count)
+    log = to.apply("add", to.apply("log1p", total), to.apply("log", count))
+    out = to.apply("add", log, top)
+    if to.spec(out).shape == op.spec.shape:
+        return out
+    return to.apply("reshape", out, shape=op.spec.shape, spec=op.spec)
+
+
+def _softmax(to: _Writer, op: Op, operands: list[Operand]) -> int:
+    (x,), axis = operands, op.parameters["axis"]
+    top = to.apply("max", x, axis=axis, keepdims=True)
+    terms = to.apply("exp", to.apply("subtract", x, top))
+    total = to.apply("sum", terms, axis=axis, keepdims=True)
+    return to.apply("divide", terms, total, spec=op.spec)
+
+
+def _log_softmax(to: _Writer, op: Op, operands: list[Operand]) -> int:
+    (x,), axis = operands, op.parameters["axis"]
+    top = to.apply("max", x, axis=axis, keepdims=True)
+    shifted = _shift(to, x, top, op.spec.dtype)
+    total = to.apply("sum", to.apply("exp", shifted), axis=axis, keepdims=True)
+    return to.apply("subtract", shifted, to.apply("log", total), spec=op.spec)
+
+
+_EXPANSIONS: dict[str, Callable[[_Writer, Op, list[Operand]], int]] = {
+    "mean": _mean,
+    "_finite_maximum": _finite_maximum,
+    "logsumexp": _logsumexp,
+    "softmax": _softmax,
+    "log_softmax": _log_softmax,
+}

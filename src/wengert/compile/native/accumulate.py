@@ -1,0 +1,193 @@
+"""The results of reductions while a loop nest runs, and how blocks of them are put together.
+
+A nest accumulates where the result lies, or, if several blocks of its outer loop go into one result, in
+partial results in the arena, one a block, which `finish` combines: blocks do not depend on threads, so
+nor do the bits. Where the innermost loop is reduced, a register accumulates.
+"""
+
+from __future__ import annotations
+
+from wengert.compile import views
+from wengert.compile.native import reduce
+from wengert.compile.native.elements import Elements
+from wengert.compile.native.memory import ACCESS, ATTRIBUTES, PARAMETERS, Memory, Pointers
+from wengert.compile.native.types import (
+    Code,
+    Scalar,
+    close_loop,
+    llvm_type,
+    load,
+    memory_type,
+    open_loop,
+    store,
+)
+from wengert.compile.views import Affine
+
+
+class Accumulator:
+    """A reduction of a nest.
+
+    Attributes
+    ----------
+    axes : tuple of int
+        The nest's axes that are reduced.
+    strides : tuple of int
+        How far apart in the result are neighbours along each axis of the nest; 0 where reduced.
+    size : int
+        Elements of the result.
+    partials : int
+        Where in the arena the blocks' partial results begin; -1 if there are none.
+    """
+
+    def __init__(self, memory: Memory, value: int, shape: tuple[int, ...]):
+        self.memory, self.value = memory, value
+        self.op = memory.division.op(value)
+        self.axes = tuple(self.op.parameters["axis"])
+        kept = tuple([1 if k in self.axes else n for k, n in enumerate(shape)])
+        strides = views.strides_of(kept)
+        self.strides = tuple([0 if k in self.axes else s for k, s in enumerate(strides)])
+        self.size = self.op.spec.size
+        self.partials, self.rows, self.count = -1, 0, 1
+
+    def take_partials(self, rows: int, count: int) -> None:
+        """Let each of `count` blocks of `rows` turns have a result of its own."""
+        self.rows, self.count = rows, count
+        self.partials = self.memory.scratch(count * self.size * self.op.spec.dtype.itemsize)
+
+    def slot(self, code: Code, pointers: Pointers) -> str:
+        """Where the block that begins at ``%begin`` accumulates."""
+        if self.partials < 0:
+            return pointers(self.value)
+        block = code.op(f"sdiv i64 %begin, {self.rows}")
+        offset = code.op(f"mul i64 {block}, {self.size * self.op.spec.dtype.itemsize}")
+        offset = code.op(f"add i64 {offset}, {self.partials}")
+        return code.op(f"getelementptr inbounds i8, ptr %arena, i64 {offset}")
+
+    def clear(self, code: Code, slot: str, outer: int | None) -> None:
+        """Let the results of a block begin; `outer` is the axis of the outer loop (None: no block)."""
+        first = reduce.start(self.op)
+        if self.size == 1:
+            store(code, first, slot)
+            return
+        if self.size == 0:
+            return
+        low, high = "0", str(self.size)
+        if self.partials < 0 and outer is not None and self.strides[outer]:
+            low = code.op(f"mul i64 %begin, {self.strides[outer]}")
+            high = code.op(f"mul i64 %end, {self.strides[outer]}")
+        loop = open_loop(code, low, high)
+        store(code, first, self._element(code, slot, loop.index), ACCESS)
+        close_loop(code, loop, self.memory.loop_metadata())
+
+    def _element(self, code: Code, pointer: str, index: str) -> str:
+        dtype = self.op.spec.dtype
+        if dtype.kind == "c":
+            index = code.op(f"mul i64 {index}, 2")
+        return code.op(f"getelementptr inbounds {memory_type(dtype)}, ptr {pointer}, i64 {index}")
+
+    def finish(self, code: Code, symbol: str) -> None:
+        """Combine the blocks' results: a function of its own, called in the plan."""
+        names = self.memory.names()
+        head, body = Code(names), Code(names)
+        result = Pointers(self.memory, head)(self.value)
+        partials = head.op(f"getelementptr inbounds i8, ptr %arena, i64 {self.partials}")
+        if self.size == 1:
+            register = Variable(body, self.op)
+            loop = open_loop(body, "0", str(self.count))
+            register.add(
+                load(body, self._element(body, partials, loop.index), self.op.spec.dtype, 0)
+            )
+            close_loop(body, loop)
+            store(body, register.value(body), result)
+        else:
+            self._finish_many(body, result, partials)
+        text = [f"define internal void @{symbol}({PARAMETERS}) {ATTRIBUTES} {{", "entry:"]
+        text += [*names.allocas, *head.lines, *body.lines, "  ret void", "}"]
+        self.memory.symbols["@" + symbol] = "\n".join(text)
+        code.do(f"call void @{symbol}(ptr %inputs, ptr %outputs, ptr %arena)")
+
+    def _finish_many(self, body: Code, result: str, partials: str) -> None:
+        dtype = self.op.spec.dtype
+        loop = open_loop(body, "0", str(self.size))
+        x = load(body, self._element(body, partials, loop.index), dtype, 0, ACCESS)
+        store(body, x, self._element(body, result, loop.index), ACCESS)
+        close_loop(body, loop, self.memory.loop_metadata())
+        outer = open_loop(body, "1", str(self.count))
+        start = body.op(f"mul i64 {outer.index}, {self.size}")
+        inner = open_loop(body, "0", str(self.size))
+        place = body.op(f"add i64 {start}, {inner.index}")
+        target = self._element(body, result, inner.index)
+        x = load(body, target, dtype, 0, ACCESS)
+        y = load(body, self._element(body, partials, place), dtype, 0, ACCESS)
+        store(body, reduce.combine(self.op, body, x, y), target, ACCESS)
+        close_loop(body, inner, self.memory.loop_metadata())
+        close_loop(body, outer)
+
+
+class Variable:
+    """An accumulator on the stack, which LLVM keeps in a register."""
+
+    def __init__(self, code: Code, op):  # type: ignore[no-untyped-def]
+        self.op, self.code = op, code
+        first = reduce.start(op)
+        kind = llvm_type(op.spec.dtype)
+        self.places = [code.variable(kind) for _ in first.parts]
+        self.kind = kind
+        self.clear(code)
+
+    def clear(self, code: Code) -> None:
+        """Begin anew."""
+        for place, part in zip(self.places, reduce.start(self.op).parts, strict=True):
+            code.do(f"store {self.kind} {part}, ptr {place}")
+
+    def value(self, code: Code) -> Scalar:
+        """What has been accumulated."""
+        parts = [code.op(f"load {self.kind}, ptr {place}") for place in self.places]
+        return Scalar(self.op.spec.dtype, tuple(parts))
+
+    def add(self, x: Scalar, code: Code | None = None) -> None:
+        """Accumulate one more number."""
+        code = code or self.code
+        total = reduce.combine(self.op, code, self.value(code), x)
+        for place, part in zip(self.places, total.parts, strict=True):
+            code.do(f"store {self.kind} {part}, ptr {place}")
+
+
+class Register:
+    """How one reduction accumulates in the innermost loop of a piece of a nest."""
+
+    def __init__(self, part: Accumulator, slot: str, elements: Elements, is_register: bool):
+        self.part, self.slot, self.elements, self.is_register = part, slot, elements, is_register
+        place = views.flat(views.axes(len(part.strides)), part.strides)
+        self.place: Affine = elements.merged(place)
+        if is_register:
+            self.variable = Variable(elements.sections[0], part.op)
+            self.pointer = self._pointer()
+
+    def add(self, x: Scalar) -> None:
+        """Accumulate an element, in the innermost section."""
+        inner = self.elements.sections[-1]
+        term = reduce.term(self.part.op, inner, x)
+        if self.is_register:
+            self.variable.add(term, inner)
+            return
+        pointer = self._pointer()
+        held = load(inner, pointer, self.part.op.spec.dtype, 0, ACCESS)
+        store(inner, reduce.combine(self.part.op, inner, held, term), pointer, ACCESS)
+
+    def _pointer(self) -> str:
+        dtype = self.part.op.spec.dtype
+        is_pair = dtype.kind == "c"
+        return self.elements.offset(self.slot, self.place, memory_type(dtype), is_pair)[0]
+
+    def begin(self, code: Code) -> None:
+        """Before the innermost loop."""
+        if self.is_register:
+            self.variable.clear(code)
+
+    def end(self, code: Code) -> None:
+        """After the innermost loop: what the register holds goes to its slot."""
+        if self.is_register:
+            held = load(code, self.pointer, self.part.op.spec.dtype, 0)
+            total = reduce.combine(self.part.op, code, held, self.variable.value(code))
+            store(code, total, self.pointer)

@@ -1,0 +1,100 @@
+"""From LLVM assembly to machine code of this processor.
+
+One lock: LLVM's pass machinery is not used from two threads at once. Code lives as long as its `Unit`.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from typing import NamedTuple
+
+import llvmlite.binding as llvm
+
+_LOCK = threading.RLock()
+
+
+class Effort(NamedTuple):
+    """How hard LLVM works: levels of the passes and of instruction selection."""
+
+    passes: int
+    codegen: int
+
+
+THOROUGH = Effort(3, 3)
+QUICK = Effort(1, 1)  # long straight-line code: there is little to gain in it
+
+
+class Unit:
+    """Machine code in memory, and the symbols in it.
+
+    Attributes
+    ----------
+    seconds : dict
+        Time spent in each stage.
+    """
+
+    def __init__(self, text: str, effort: Effort = THOROUGH):
+        self.seconds: dict[str, float] = {}
+        with _LOCK:
+            start = time.perf_counter()
+            machine = _machine(effort.codegen)
+            module = llvm.parse_assembly(text)
+            module.triple = llvm.get_process_triple()
+            self._note("parse", start)
+            start = time.perf_counter()
+            _optimise(module, machine, effort.passes)
+            self._note("optimise", start)
+            start = time.perf_counter()
+            self._engine = llvm.create_mcjit_compiler(module, machine)
+            self._engine.finalize_object()
+            self._note("generate", start)
+
+    def _note(self, stage: str, start: float) -> None:
+        self.seconds[stage] = time.perf_counter() - start
+
+    def address(self, name: str) -> int:
+        """Where a function begins."""
+        with _LOCK:
+            return int(self._engine.get_function_address(name))
+
+    def variable(self, name: str) -> int:
+        """Where a global variable lies."""
+        with _LOCK:
+            return int(self._engine.get_global_value_address(name))
+
+
+@functools.cache
+def _initialise() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
+
+
+def _machine(level: int) -> llvm.TargetMachine:
+    """A target machine of its own: an engine takes it over."""
+    _initialise()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=level,
+    )
+
+
+def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine, level: int) -> None:
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    options.loop_vectorization = level > 1
+    options.slp_vectorization = level > 1
+    options.loop_interleaving = level > 1
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+def assembly(text: str, effort: Effort = THOROUGH) -> str:
+    """What the processor will run, for people and tests."""
+    with _LOCK:
+        machine = _machine(effort.codegen)
+        module = llvm.parse_assembly(text)
+        _optimise(module, machine, effort.passes)
+        return str(machine.emit_assembly(module))

@@ -1,0 +1,296 @@
+"""A fused loop nest as one function: pieces without tests, accumulators, ranges for threads.
+
+``void @k(ptr inputs, ptr outputs, ptr arena, i64 begin, i64 end)`` computes its roots for a range of
+the outermost loop, so that threads can share it. Axes that lie one behind the other in everything
+that is read and written become one loop. Where a condition on an index cuts the space (the edges of
+a shifted slice), the nest is written once for each piece, so that inner loops need no test. What is
+reduced is in `accumulate.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from math import prod
+from typing import NamedTuple
+
+from wengert.compile import views
+from wengert.compile.access import Scan
+from wengert.compile.fuse import Step
+from wengert.compile.native.accumulate import Accumulator, Register
+from wengert.compile.native.elements import Elements
+from wengert.compile.native.memory import ACCESS, ATTRIBUTES, PARAMETERS, Memory, Pointers
+from wengert.compile.native.types import Code, Names, close_loop, open_loop, store
+
+_BLOCK = 1024  # elements that one register accumulates, and the least that a block of rows has
+_MOST_PIECES = 16
+_PARTIALS = 32  # blocks of a reduction that keeps axes
+_THREADED = 400_000  # instructions, about, below which a nest is not worth a second thread
+_CHUNKS = 16  # into which a nest is cut for threads
+
+
+class Blocks(NamedTuple):
+    """How the outer loop of a nest is cut: turns of each block, and how many blocks there are."""
+
+    rows: int
+    count: int
+    is_threaded: bool
+
+
+class Nest:
+    """One fused loop nest."""
+
+    def __init__(self, memory: Memory, step: Step, name: str):
+        self.memory, self.step, self.name = memory, step, name
+        self.division = memory.division
+        self.shape = step.home.shape
+        self.accumulators = [
+            Accumulator(memory, value, self.shape)
+            for value in step.roots
+            if self._is_reduced(value)
+        ]
+        self.stores = [value for value in step.roots if not self._is_reduced(value)]
+        if 0 in self.shape:
+            return
+        self.scan = Scan(self.division, step.home, [(0, n) for n in self.shape])
+        for root in step.roots:
+            self.scan.root(root, views.axes(len(self.shape)))
+        self.groups = self._groups()
+        self.cuts = self._cuts()
+        self.blocks = self._blocks()
+        for part in self.accumulators:
+            if self._is_shared(part) and self.blocks.count > 1:
+                part.take_partials(self.blocks.rows, self.blocks.count)
+
+    def _is_reduced(self, value: int) -> bool:
+        role = self.division.role(value)
+        return role is not None and role.kind == "reduce"
+
+    def _is_shared(self, part: Accumulator) -> bool:
+        """True if all turns of the outer loop go into the same results."""
+        return self.groups[0][-1] in part.axes
+
+    # ----------------------------------------------------------------------------------- the loops
+
+    def _groups(self) -> list[list[int]]:
+        """The axes, grouped into loops: those of a group are one behind the other everywhere."""
+        patterns = [dict(enumerate(views.strides_of(self.shape)))]
+        patterns += [dict(enumerate(part.strides)) for part in self.accumulators]
+        for operand, index in self.scan.accesses:
+            strides = views.strides_of(self.division.spec(operand).shape)
+            patterns.append(dict(views.flat(index, strides).terms))  # type: ignore[arg-type]
+        tested = {axis for c in self.scan.conditions for axis, _ in c.place.terms}
+        groups: list[list[int]] = []
+        for axis, size in enumerate(self.shape):
+            if groups and self._joins(groups[-1][-1], axis, size, patterns, tested):
+                groups[-1].append(axis)
+            else:
+                groups.append([axis])
+        return groups
+
+    def _joins(
+        self, outer: int, axis: int, size: int, patterns: list[dict[int, int]], tested: set[object]
+    ) -> bool:
+        if axis in tested or outer in tested:
+            return False
+        if any((axis in a.axes) != (outer in a.axes) for a in self.accumulators):
+            return False
+        return all(p.get(outer, 0) == p.get(axis, 0) * size for p in patterns)
+
+    def extent(self, group: list[int]) -> int:
+        """How many turns a loop has."""
+        return prod([self.shape[k] for k in group])
+
+    def _cuts(self) -> list[list[tuple[int, int]]]:
+        """For each loop, the ranges into which conditions cut it."""
+        points: dict[object, set[int]] = {k: set() for k in range(len(self.shape))}
+        for place, low, high in self.scan.conditions:
+            if len(place.terms) == 1 and abs(place.terms[0][1]) == 1:
+                ((axis, sign),) = place.terms
+                for bound in (low, high):
+                    points[axis].add(sign * (bound - place.constant) + (sign < 0))
+        ranges = []
+        for group in self.groups:
+            size = self.extent(group)
+            found = points[group[0]] if len(group) == 1 else set()
+            edges = sorted({0, size, *[p for p in found if 0 < p < size]})
+            ranges.append(list(itertools.pairwise(edges)))
+        if prod([len(r) for r in ranges]) > _MOST_PIECES:
+            return [[(0, self.extent(group))] for group in self.groups]
+        return ranges
+
+    def _blocks(self) -> Blocks:
+        outer = self.extent(self.groups[0])
+        inner = prod(self.shape) // outer
+        cost = sum([self.division.cost(value) for value in self.step.roots])
+        is_threaded = prod(self.shape) * cost > _THREADED
+        shared = [part.size for part in self.accumulators if self._is_shared(part)]
+        if not shared:
+            rows = -(-outer // _CHUNKS) if is_threaded else outer
+        else:
+            rows = max(1, _BLOCK // inner)
+            if max(shared) > 1:
+                rows = max(rows, -(-outer // _PARTIALS))
+        return Blocks(rows, -(-outer // rows), is_threaded)
+
+    # ------------------------------------------------------------------------------------ the code
+
+    def function(self) -> str:
+        """The function for a range of the outer loop: one block of it."""
+        names = self.memory.names()
+        code = Code(names)
+        pointers = Pointers(self.memory, code)
+        slots = [part.slot(code, pointers) for part in self.accumulators]
+        for part, slot in zip(self.accumulators, slots, strict=True):
+            part.clear(code, slot, self.groups[0][-1])
+        body = Code(names)
+        for ranges in itertools.product(*self.cuts):
+            _Piece(self, names, pointers, slots, ranges).write(body)
+        head = (
+            f"define internal void @{self.name}({PARAMETERS}, i64 %begin, i64 %end) {ATTRIBUTES} {{"
+        )
+        lines = [head, "entry:", *names.allocas, *code.lines, *body.lines, "  ret void", "}"]
+        return "\n".join(lines)
+
+    def run(self, code: Code) -> None:
+        """Write the call of the nest into the plan; threads share a long one."""
+        if 0 in self.shape:
+            for part in self.accumulators:
+                part.clear(code, Pointers(self.memory, code)(part.value), None)
+            return
+        symbols = self.memory.symbols
+        symbols["@" + self.name] = self.function()
+        rows, count, is_threaded = self.blocks
+        outer = self.extent(self.groups[0])
+        arguments = "ptr %inputs, ptr %outputs, ptr %arena"
+        if count == 1:
+            code.do(f"call void @{self.name}({arguments}, i64 0, i64 {outer})")
+            return
+        symbols[f"@{self.name}.blocks"] = _BLOCKS.format(
+            name=self.name, rows=rows, outer=outer, attributes=ATTRIBUTES
+        )
+        if is_threaded:
+            symbols["@wg_parallel_for"] = _PARALLEL_FOR
+            grain = -(-count // _CHUNKS)
+            code.do(
+                f"call void @wg_parallel_for(ptr @{self.name}.blocks, ptr %context, i64 0, "
+                f"i64 {count}, i64 {grain})"
+            )
+        else:
+            code.do(f"call void @{self.name}.blocks(ptr %context, i64 0, i64 {count})")
+        for part in self.accumulators:
+            if part.partials >= 0:
+                part.finish(code, f"{self.name}.finish{part.value}")
+
+
+_PARALLEL_FOR = "declare void @wg_parallel_for(ptr, ptr, i64, i64, i64)"
+
+# A block is `rows` turns of the outer loop; `context` holds what every function of a plan takes.
+_BLOCKS = """define internal void @{name}.blocks(ptr %context, i64 %first, i64 %last) {attributes} {{
+entry:
+  %inputs = load ptr, ptr %context
+  %p1 = getelementptr ptr, ptr %context, i64 1
+  %outputs = load ptr, ptr %p1
+  %p2 = getelementptr ptr, ptr %context, i64 2
+  %arena = load ptr, ptr %p2
+  br label %head
+head:
+  %block = phi i64 [ %first, %entry ], [ %next, %head ]
+  %begin = mul nuw nsw i64 %block, {rows}
+  %next = add nuw nsw i64 %block, 1
+  %full = mul nuw nsw i64 %next, {rows}
+  %end = call i64 @llvm.smin.i64(i64 %full, i64 {outer})
+  call void @{name}(ptr %inputs, ptr %outputs, ptr %arena, i64 %begin, i64 %end)
+  %more = icmp slt i64 %next, %last
+  br i1 %more, label %head, label %exit
+exit:
+  ret void
+}}"""
+
+
+class _Piece:
+    """One piece of the space of a nest, with ranges of its own."""
+
+    def __init__(
+        self,
+        nest: Nest,
+        names: Names,
+        pointers: Pointers,
+        slots: list[str],
+        ranges: tuple[tuple[int, int], ...],
+    ):
+        self.nest, self.names, self.ranges = nest, names, ranges
+        depth = len(nest.groups)
+        indices = [names.fresh() for _ in nest.groups]
+        axes: list[tuple[str, int]] = []
+        extents: list[tuple[int, int]] = []
+        for k, group in enumerate(nest.groups):
+            axes += [("", 0)] * (len(group) - 1) + [(indices[k], k + 1)]
+            extents += [(0, nest.shape[axis]) for axis in group[:-1]]
+            extents.append(ranges[k] if len(group) == 1 else (0, nest.shape[group[-1]]))
+        self.indices = indices
+        self.elements = Elements(
+            nest.division, nest.step.home, names, pointers, extents, axes, depth, nest.memory.flags
+        )
+        self.elements.tag = ACCESS
+        self.own = views.axes(len(nest.shape))
+        self.registers = [
+            Register(part, slot, self.elements, nest.groups[-1][-1] in part.axes)
+            for part, slot in zip(nest.accumulators, slots, strict=True)
+        ]
+
+    def write(self, code: Code) -> None:
+        """The loops of the piece."""
+        elements, own = self.elements, self.own
+        results = [(value, elements.at(value, own, is_root=True)) for value in self.nest.stores]
+        inner = elements.sections[-1]
+        for register in self.registers:
+            register.add(self._operand(register.part.value))
+        for value, x in results:
+            self._store(value, x, inner)
+        skip = self._clip(code)
+        self._nest(code, 0)
+        if skip:
+            code.do(f"br label %{skip}")
+            code.start(skip)
+
+    def _operand(self, value: int):  # type: ignore[no-untyped-def]
+        return self.elements.at(self.nest.division.op(value).operands[0], self.own)
+
+    def _store(self, value: int, x, inner: Code) -> None:  # type: ignore[no-untyped-def]
+        spec = self.nest.division.specs[value]
+        place = views.flat(self.own, views.strides_of(spec.shape))
+        pointer, _ = self.elements.address(value, place)
+        store(inner, self.elements.converted(x, spec.dtype), pointer, ACCESS)
+
+    def _clip(self, code: Code) -> str:
+        """Bring the range of the outer loop into that of the piece; where to go if nothing is left."""
+        low, high = self.ranges[0]
+        self.begin, self.end = "%begin", "%end"
+        if low == 0 and high == self.nest.extent(self.nest.groups[0]):
+            return ""
+        self.begin = code.call("smax", "i64", "%begin", str(low))
+        self.end = code.call("smin", "i64", "%end", str(high))
+        some, skip = self.names.label(), self.names.label()
+        is_some = code.op(f"icmp slt i64 {self.begin}, {self.end}")
+        code.do(f"br i1 {is_some}, label %{some}, label %{skip}")
+        code.start(some)
+        return skip
+
+    def _nest(self, code: Code, depth: int) -> None:
+        """Section, loop, section, loop … and what comes after each loop."""
+        code.lines += self.elements.sections[depth].lines
+        if depth == len(self.ranges):
+            return
+        is_inner = depth == len(self.ranges) - 1
+        low, high = map(str, self.ranges[depth])
+        if depth == 0:
+            low, high = self.begin, self.end
+        if is_inner:
+            for register in self.registers:
+                register.begin(code)
+        loop = open_loop(code, low, high, self.indices[depth])
+        self._nest(code, depth + 1)
+        close_loop(code, loop, self.nest.memory.loop_metadata() if is_inner else "")
+        if is_inner:
+            for register in self.registers:
+                register.end(code)

@@ -1,0 +1,118 @@
+"""Where code finds memory: pointers to values, constants, scratch, and the names of a module.
+
+All functions of a plan take ``ptr inputs, ptr outputs, ptr arena``. Constant arrays are reached
+through a table that is filled when the code is loaded, so that no address stands in the code.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from wengert.compile.native.types import Code, Names
+from wengert.compile.plan import Plan
+from wengert.compile.program import Operand
+
+_ALIGN = 64
+TABLE = "wg_constants"
+# LLVM prefers half the width of AVX-512, for the sake of early processors' clocks.
+ATTRIBUTES = 'nounwind "prefer-vector-width"="512"'
+PARAMETERS = "ptr %inputs, ptr %outputs, ptr %arena"
+
+
+class Memory:
+    """What the code of one plan shares.
+
+    Attributes
+    ----------
+    symbols : dict
+        Name to declaration or definition: the module.
+    constants : list of ndarray
+        In the order of the table.
+    arena : int
+        Bytes of the arena, with the scratch that code generation asked for.
+    """
+
+    def __init__(self, plan: Plan, symbols: dict[str, str], *, is_fast: bool = False):
+        self.plan, self.division, self.symbols = plan, plan.division, symbols
+        self.arena = plan.arena
+        self.constants: list[np.ndarray] = []
+        self.flags = "fast " if is_fast else ""
+        self._numbers: dict[int, int] = {}
+        self._held: list[Any] = []  # so that an id stays one object's
+        symbols["!0"] = "!0 = distinct !{}"
+        symbols["!1"] = '!1 = !{!"llvm.loop.parallel_accesses", !0}'
+
+    def of_body(self, plan: Plan) -> Memory:
+        """For the plan of a loop's body: an arena of its own, all else shared."""
+        body = copy.copy(self)
+        body.plan, body.division, body.arena = plan, plan.division, plan.arena
+        return body
+
+    def names(self) -> Names:
+        """Names for one more function of the module."""
+        return Names(self.symbols)
+
+    def scratch(self, size: int) -> int:
+        """A place in the arena for a step's own use."""
+        at = -(-self.arena // _ALIGN) * _ALIGN
+        self.arena = at + size
+        return at
+
+    def loop_metadata(self) -> str:
+        """Says of one innermost loop that its turns touch no memory of one another."""
+        number = sum(key.startswith("!") for key in self.symbols)
+        self.symbols[f"!{number}"] = f"!{number} = distinct !{{!{number}, !1}}"
+        return f", !llvm.loop !{number}"
+
+    def constant(self, array: np.ndarray) -> int:
+        """The place of a constant array in the table."""
+        if id(array) not in self._numbers:
+            self._numbers[id(array)] = len(self.constants)
+            self._held.append(array)
+            self.constants.append(np.ascontiguousarray(array))
+        return self._numbers[id(array)]
+
+    def table(self) -> None:
+        """Put the table of constants into the module."""
+        count = max(1, len(self.constants))
+        self.symbols["@" + TABLE] = f"@{TABLE} = global [{count} x ptr] zeroinitializer"
+
+
+ACCESS = ", !llvm.access.group !0"
+
+
+class Pointers:
+    """Pointers to values, each found once, in the entry of a function."""
+
+    def __init__(self, memory: Memory, code: Code):
+        self.memory, self.code = memory, code
+        self._found: dict[int, str] = {}
+
+    def __call__(self, operand: Operand) -> str:
+        """The SSA name of a pointer to the first element of a value."""
+        key = operand if isinstance(operand, int) else -1 - self.memory.constant(operand.value)
+        found = self._found.get(key)
+        if found is None:
+            found = self._found[key] = self._find(key)
+        return found
+
+    def _find(self, key: int) -> str:
+        code = self.code
+        if key < 0:
+            count = f"getelementptr ptr, ptr @{TABLE}, i64 {-1 - key}"
+            return code.op(f"load ptr, ptr {code.op(count)}")
+        division = self.memory.division
+        if key in division.aliases:
+            base, offset = division.aliases[key]
+            if not offset:
+                return self(base)
+            offset *= division.specs[base].dtype.itemsize
+            return code.op(f"getelementptr inbounds i8, ptr {self(base)}, i64 {offset}")
+        area, at = self.memory.plan.locations[key]
+        if area == "arena":
+            return code.op(f"getelementptr inbounds i8, ptr %arena, i64 {at}")
+        place = code.op(f"getelementptr ptr, ptr %{area}s, i64 {at}")
+        return code.op(f"load ptr, ptr {place}")

@@ -1,0 +1,313 @@
+"""`Recorder`: the trace that writes a `Program` while user code runs with concrete values.
+
+It is the outermost trace; transforms inside the function run above it, so that what they do, their
+backward sweeps too, is in the program. Every decision taken on a value becomes a guard: a boolean
+or integer scalar of the program that must be what it was. The one difficulty is that nothing may
+slip past: whatever asks an Array for its number goes through `decide`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.compile.program import Guard, Op, Operand, Program, Spec, spec_of
+from wengert.errors import CapturedArrayError, TraceEndedError
+from wengert.primitives.adjoints import like_of
+from wengert.primitives.family import Primitive, locally_constant
+from wengert.primitives.indexing import write as WRITE
+from wengert.primitives.joining import part as PART
+from wengert.primitives.registry import REGISTRY
+from wengert.tape.array import CONSTANTS, Array, Path, Trace, decided, from_outside, rebuild
+from wengert.tape.columns import Constant, Place, place
+from wengert.tape.regular import FINITE, GIVEN, grade, grade_of
+from wengert.tape.writing import put
+
+_WHOLE = frozenset("iub")
+_PYTHON = frozenset({bool, int, float, complex})
+_PLAIN = frozenset({bool, int, float, str, type(None), np.dtype, type, slice})
+_EVERY = 1024  # operations between two looks at the clock
+
+
+class TraceAbandoned(BaseException):
+    """The budget of a trace is spent. No ``except Exception`` of user code stops it."""
+
+    def __init__(self, reason: str, at: Place | None = None):
+        super().__init__(reason)
+        self.reason, self.at = reason, at
+
+
+class Recorder(Trace):
+    """The trace of a compiled function.
+
+    Parameters
+    ----------
+    max_ops : int
+        How many operations it records before it gives up.
+    deadline : float
+        When it gives up, in seconds of ``time.monotonic()``.
+    """
+
+    level = 1
+    is_program = True
+
+    def __init__(self, max_ops: int = 10**9, deadline: float = float("inf")):
+        self.max_ops, self.deadline = max_ops, deadline
+        self.inputs: list[Spec] = []
+        self.ops: list[Op] = []
+        self.guards: list[Guard] = []
+        self.grades: list[int] = []  # of every value; see `tape/regular.py`
+        self.has_ended = False
+        self.has_text = False  # text was made of a value
+        self._guarded: set[int] = set()
+        self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def input(self, value: Any) -> Array:
+        """A new input; all come before the first operation."""
+        spec = spec_of(value)
+        self.inputs.append(spec)
+        self.grades.append(GIVEN if spec.dtype.kind in "fc" else FINITE)
+        return Array(value, self, len(self.inputs) - 1)
+
+    def program(self, outputs: Sequence[Operand], names: Sequence[str] = ()) -> Program:
+        """What was recorded."""
+        return Program(
+            tuple(self.inputs), tuple(self.ops), tuple(outputs), tuple(self.guards), tuple(names)
+        )
+
+    # ------------------------------------------------------------------------------- recording
+
+    def record(
+        self, primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> Any:
+        if self.has_ended:
+            raise _ended()
+        inner = getattr(primitive, "f", None)
+        if inner is not None:  # a function run again by its derivative: its operations are recorded
+            return _inlined(primitive, inner, operands)
+        parameters = _settled(parameters)
+        values, own = self._split(operands)
+        measure = MEASURES.get(primitive.name)
+        if measure is not None:
+            sizes = self._add(measure, own, measure.function(*values, **parameters), parameters)
+            self.decide(sizes)
+        return self._add(primitive, own, primitive.function(*values, **parameters), parameters)
+
+    def binary(self, primitive: Primitive, operate: Any, x1: Any, x2: Any) -> Any:
+        if self.has_ended:
+            raise _ended()
+        (v1, v2), own = self._split((x1, x2))
+        if type(v1) in _PYTHON and type(v2) in _PYTHON:
+            return self._of_python(primitive, operate, (x1, x2), (v1, v2), own)
+        return self._add(primitive, own, operate(v1, v2), {})
+
+    def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
+        if self.has_ended:
+            raise _ended()
+        if root.tape is not self:
+            root.value = from_outside(root)
+        before = root if root.tape is self else root.value
+        (_, v), own = self._split((before, value))
+        put(root, path, v, add=add)
+        made = self._add(WRITE, own, root.value, {"path": path, "add": add})
+        root.tape, root.index = self, made.index
+
+    def _of_python(
+        self, primitive: Primitive, operate: Any, operands: Any, values: Any, own: list[Operand]
+    ) -> Any:
+        """An operator between Python's numbers, which raise where NumPy's give inf or NaN."""
+        if primitive.name in ("divide", "floor_divide", "remainder") and type(own[1]) is int:
+            bool(operands[1] == 0)  # a decision: Python raises ZeroDivisionError
+        out = self._add(primitive, own, operate(*values), {})
+        if primitive.name == "power" and not _is_natural(own[1]) and not bool(np.isfinite(out)):
+            self.decide(out)  # Python may raise, or turn to complex numbers
+        return out
+
+    def _add(
+        self, primitive: Primitive, own: Sequence[Operand], out: Any, parameters: dict[str, Any]
+    ) -> Any:
+        """Append an operation; the handle of its result, or a tuple of them."""
+        ops = self.ops
+        if len(ops) >= self.max_ops:
+            raise TraceAbandoned(f"it records more than {self.max_ops} operations", place())
+        if not len(ops) % _EVERY and time.monotonic() > self.deadline:
+            raise TraceAbandoned("tracing it takes too long", place())
+        spec = spec_of(out)
+        ops.append(Op(primitive, tuple(own), parameters, spec, place()))
+        self.grades.append(self._graded(primitive, own, spec))
+        index = len(self.grades) - 1
+        if type(out) is not tuple and not isinstance(out, tuple):
+            return Array(out, self, index)
+        parts = [self._add(PART, (index,), x, {"position": k}) for k, x in enumerate(out)]
+        return rebuild(out, parts)
+
+    def _graded(self, primitive: Primitive, own: Sequence[Operand], spec: Spec) -> int:
+        if spec.dtype.kind not in "fc":
+            return FINITE
+        grades = [grade_of(x.value) if isinstance(x, Constant) else self.grades[x] for x in own]
+        constants = [x.value if isinstance(x, Constant) else None for x in own]
+        return grade(primitive, constants, grades)
+
+    def grade(self, x: Array) -> int:
+        return self.grades[x.index]
+
+    def _split(self, operands: Sequence[Any]) -> tuple[list[Any], list[Operand]]:
+        """The operands' values, and how the program calls them."""
+        values: list[Any] = []
+        own: list[Operand] = []
+        for x in operands:
+            if isinstance(x, Array):
+                x = x.current()
+                if x.tape is self:
+                    values.append(x.value)
+                    own.append(x.index)
+                    continue
+                x = self._captured(x)
+            elif type(x) is np.ndarray:
+                x = self._kept(x)
+            values.append(x)
+            own.append(Constant(x))
+        return values, own
+
+    def _captured(self, x: Array) -> Any:
+        """The value of an Array from outside the program."""
+        if x.tape is CONSTANTS:
+            return x.value  # copied before it is written, as the program holds it too
+        if x.tape.level == 0:
+            raise CapturedArrayError(
+                f"a compiled function used an Array of shape {x.shape} ({x.dtype}) that is not "
+                "among its arguments; it would stay as it is today.",
+                "Pass it as an argument, and differentiate with wg.grad or wg.value_and_grad.",
+            )
+        raise _ended()
+
+    def _kept(self, array: np.ndarray) -> np.ndarray:
+        """A copy, as the owner may change the array; one for all uses while it stays as it is."""
+        held = self._copies.get(id(array))
+        if held is None or not _same(held[1], array):
+            held = self._copies[id(array)] = (array, array.copy())
+        return held[1]
+
+    def note_text(self) -> None:
+        self.has_text = True
+
+    def weak(self, x: Array) -> Array:
+        """A result just recorded, as the Python number that `math` would have returned."""
+        at = x.index - len(self.inputs)
+        op = self.ops[at]
+        spec = op.spec._replace(kind="python")
+        self.ops[at] = Op(op.primitive, op.operands, op.parameters, spec, op.place)
+        return Array(np.asarray(x.value).item(), self, x.index)
+
+    # ------------------------------------------------------------------------------- decisions
+
+    def truth(self, x: Array) -> bool:
+        if np.size(x.value) != 1:
+            return bool(x.value)  # NumPy's own refusal of an array
+        if x.dtype != bool:
+            x = _array(np.not_equal(x, 0))
+        return bool(self.decide(_array(np.reshape(x, ())) if x.shape else x))
+
+    def decide(self, x: Array) -> Any:
+        """The value of `x`, which the program now holds for."""
+        if self.has_ended:
+            raise _ended()
+        value = x.value
+        if x.index in self._guarded:
+            return value
+        self._guarded.add(x.index)
+        if not np.shape(value) and like_of(value).dtype.kind in _WHOLE:
+            own = np.asarray(value).item()
+            self.guards.append(Guard(x.index, own, _distinct(place())))
+            return value
+        kept = value.copy() if isinstance(value, np.ndarray) else value
+        same = self._add(SAME, (x.index, Constant(kept)), np.bool_(True), {})
+        self.guards.append(Guard(same.index, True, _distinct(place())))
+        return value
+
+
+def _array(x: Any) -> Array:
+    """What NumPy's functions make of an Array, for those who check types."""
+    return x  # type: ignore[no-any-return]
+
+
+def _distinct(at: Place | None) -> Place | None:
+    """A place of its own for each guard: passes hand it on, so that it tells which guard it was."""
+    return None if at is None else Place(*at)
+
+
+def _same(x: Any, y: Any) -> Any:
+    x, y = np.asarray(x), np.asarray(y)
+    return bool(np.array_equal(x, y, equal_nan=x.dtype.kind in "fc" and y.dtype.kind in "fc"))
+
+
+# The decision on a whole array, or on a float: it is what it was.
+SAME = locally_constant(lambda a, b: np.bool_(_same(a, b)), ("a", "b"), name="same")
+
+
+def _is_natural(own: Operand) -> bool:
+    """True for a constant exponent 0, 1, 2 …: no such power of a float raises but by overflow."""
+    if not isinstance(own, Constant) or isinstance(own.value, complex):
+        return False
+    return own.value >= 0 and own.value == int(own.value)
+
+
+def _ended() -> TraceEndedError:
+    return TraceEndedError(
+        "an Array was used after the compiled function that made it had been traced.",
+        "Return values from the function instead of storing them outside it.",
+    )
+
+
+def _settled(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters are static: a traced one is a decision."""
+    for value in parameters.values():
+        if type(value) not in _PLAIN and _holds_array(value):
+            return {name: _plain(part) for name, part in parameters.items()}
+    return parameters
+
+
+def _holds_array(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(_holds_array(part) for part in value)
+    return isinstance(value, Array)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return type(value)([_plain(part) for part in value])
+    return decided(value)
+
+
+def _inlined(primitive: Any, function: Callable[..., Any], operands: Any) -> Any:
+    out = function(*operands)
+    primitive.outputs = len(out) if isinstance(out, tuple) else 1
+    return out
+
+
+# ------------------------------------------------------------------------- data-dependent shapes
+
+
+def _measure(name: str) -> Primitive:
+    """How many elements the (first) result of a primitive has, as a value that can be guarded."""
+    primitive = REGISTRY[name]
+
+    def size(*operands: Any, **parameters: Any) -> Any:
+        out = primitive.function(*operands, **parameters)
+        return np.intp(np.size(out[0] if isinstance(out, tuple) else out))
+
+    return locally_constant(size, primitive.operands, name=f"size of {name}")
+
+
+# Primitives whose result has a shape that depends on numbers: the program guards its size.
+MEASURES = {name: _measure(name) for name in ("nonzero", "unique_positions", "histogram_edges")}
+MEASURES["nonzero"] = locally_constant(
+    lambda a: np.intp(np.count_nonzero(a)), ("a",), name="size of nonzero"
+)
+if np.linalg.eigvals(np.eye(1)).dtype.kind != "c":  # before NumPy 2.5 the dtype depends, too
+    MEASURES["eig"] = locally_constant(
+        lambda a: np.bool_(np.linalg.eigvals(a).dtype.kind == "c"), ("a",), name="dtype of eig"
+    )

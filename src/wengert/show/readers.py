@@ -1,0 +1,461 @@
+"""Makes a `Graph` of a `Trace`, of the article's tape of nodes, and of a compiled `Program`.
+
+What TensorFlow's and PyTorch's forms record is in `recorded.py`; `sources.py` chooses. The one
+difficulty is constants, which no tape has entries for: each becomes a node before the operation
+that uses it, an array that several use one node.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from wengert.compile.program import Op, Program, interpret, run_op
+from wengert.errors import ArgumentError
+from wengert.frontends.nodes import CompNode, ConstantNode, Tape, _variables
+from wengert.frontends.replay import _lent
+from wengert.primitives.adjoints import like_of
+from wengert.primitives.family import Elementwise, Primitive
+from wengert.primitives.joining import part as PART
+from wengert.show.graph import Edge, Graph, Local, Node
+from wengert.show.text import expression_of, place_key, step_of
+from wengert.show.values import value_text
+from wengert.tape.array import concrete
+from wengert.tape.columns import Constant, Place
+from wengert.tape.scopes import WHOLE, Group, Scope
+from wengert.tape.sweep import Parts, backward
+from wengert.transforms.arguments import name_of
+from wengert.transforms.trace import Entry, Trace, trace
+
+
+def swept(traced: Trace) -> Trace:
+    """A trace with adjoints: of the sum of its results, where they are not one number."""
+    values = [out.value for out in traced.outputs]
+    if not (len(values) == 1 and np.size(values[0]) == 1):
+        traced.sweep(*[np.ones_like(value) for value in values])
+    return traced
+
+
+class Builder:
+    """Collects nodes and edges; numbers constants between them."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.edges: list[Edge] = []
+        self._arrays: dict[int, int] = {}
+
+    def add(self, kind: str, name: str, **told: Any) -> int:
+        """One more node; its shape and dtype are its value's unless they are given."""
+        value = told.get("value")
+        if value is not None and not isinstance(value, tuple) and "shape" not in told:
+            like = like_of(value)
+            told.update(shape=like.shape, dtype=like.dtype)
+        self.nodes.append(Node(len(self.nodes), kind, name, **told))
+        return len(self.nodes) - 1
+
+    def constant(self, value: Any, group: int = 0) -> int:
+        """A node for a value that is on no tape: an array of several elements is data."""
+        value = concrete(value)
+        is_array = isinstance(value, np.ndarray) and value.size > 1
+        if is_array and id(value) in self._arrays:
+            return self._arrays[id(value)]
+        kind = "data" if is_array else "constant"
+        number = self.add(kind, value_text(value), value=value, group=group)
+        if is_array:
+            self._arrays[id(value)] = number
+        return number
+
+    def unknown(self, group: int = 0) -> int:
+        """A node for a constant whose value the tape did not keep."""
+        return self.add("constant", "?", group=group)
+
+    def join(self, sources: Iterable[int], target: int, differentiable: Iterable[bool]) -> None:
+        """The edges from the operands of a node."""
+        for position, (source, flows) in enumerate(zip(sources, differentiable, strict=True)):
+            self.edges.append(Edge(source, target, position, flows))
+
+
+# ------------------------------------------------------------------------------------------ traces
+
+
+def trace_graph(traced: Trace, *, parameters: Collection[str] = ()) -> Graph:
+    """The graph of a recorded function."""
+    made = Builder()
+    numbers: list[int] = []
+    columns = traced.columns
+    groups, renumbered = _without_root(columns.calls.groups, columns.groups[len(traced.inputs) :])
+    names = [entry.name for entry in traced.inputs]
+    targets = {out.index for out in traced.outputs if isinstance(out, Entry)}
+    adjoints = traced.adjoints
+    for entry in traced.entries:
+        group = renumbered[columns.groups[entry.index]]
+        told = {
+            "value": concrete(entry.value),
+            "adjoint": concrete(adjoints[entry.index]),
+            "index": entry.index,
+            "is_target": entry.index in targets,
+        }
+        if entry.primitive is None:
+            numbers.append(made.add(_input_kind(entry.name, names, parameters), entry.name, **told))
+            continue
+        operands = [
+            numbers[x] if isinstance(x, int) else made.constant(x.value, group)
+            for x in columns.operands[entry.index]
+        ]
+        flows = [
+            entry.primitive.is_differentiable(k) and isinstance(x, int)
+            for k, x in enumerate(columns.operands[entry.index])
+        ]
+        step = step_of(entry)
+        told |= {
+            "operation": entry.primitive.name,
+            "expression": step.expression,
+            "parameters": entry.parameters,
+            "line": None if entry.place is None else entry.place.line,
+            "group": group,
+            "key": step.key,
+        }
+        numbers.append(made.add("operation", entry.name, **told))
+        made.join(operands, numbers[-1], flows)
+    local = functools.partial(_traced_local, traced, made.nodes, made.edges)
+    return Graph(made.nodes, made.edges, groups, name_of(traced.function), cached(local))
+
+
+def _input_kind(name: str, names: Sequence[str], parameters: Collection[str]) -> str:
+    """Whether an input is a parameter or data, by the argument that holds it."""
+    if parameters:
+        chosen = name in parameters or name.partition("[")[0] in parameters
+        return "parameter" if chosen else "data"
+    if not any("[" in other for other in names) or all("[" in other for other in names):
+        return "input"
+    return "parameter" if "[" in name else "data"
+
+
+def _without_root(
+    groups: Sequence[Group], used: Sequence[int]
+) -> tuple[list[Group], dict[int, int]]:
+    """The groups without the call that encloses all entries: it is the function itself."""
+    children = {_top(groups, k) for k in used}
+    root = children.pop() if len(children) == 1 else 0
+    if root and groups[root].kind != "function":
+        root = 0
+    kept = [WHOLE]
+    renumbered = {0: 0, root: 0}
+    for k, group in enumerate(groups):
+        if k and k != root:
+            renumbered[k] = len(kept)
+            kept.append(group._replace(parent=renumbered[group.parent]))
+    return kept, renumbered
+
+
+def _top(groups: Sequence[Group], number: int) -> int:
+    """The outermost group around one, the whole aside."""
+    while number and groups[number].parent:
+        number = groups[number].parent
+    return number
+
+
+def _traced_local(
+    traced: Trace, nodes: Sequence[Node], edges: Sequence[Edge], node: Node
+) -> list[Local]:
+    """The local derivatives of one entry by its operands."""
+    assert node.index is not None
+    entry = traced.entries[node.index]
+    assert entry.primitive is not None
+    operands = entry.operands
+    values = [concrete(x.value) for x in operands]
+    names = [x.name if isinstance(x, Entry) else value_text(x.value) for x in operands]
+    live = [isinstance(x, Entry) for x in operands]
+    given = (entry.primitive, values, node.value, node.adjoint, entry.parameters, live)
+    return locals_of(*given, [*names, node.name])
+
+
+def locals_of(
+    primitive: Primitive,
+    values: Sequence[Any],
+    out: Any,
+    adjoint: Any,
+    parameters: Any,
+    live: Sequence[bool],
+    names: Sequence[str],
+) -> list[Local]:
+    """The local derivatives of a primitive by each operand; `names` are theirs and the result's."""
+    meant = {**dict(zip(primitive.operands, names[:-1], strict=False)), "out": names[-1]}
+    if not isinstance(primitive, Elementwise):  # a formula in words, where "a" may be an article
+        meant = {name: operand for name, operand in meant.items() if len(name) > 1}
+    partials = _partials(primitive, values, out, parameters, live)
+    parts = _pulled(primitive, values, out, adjoint, parameters, live)
+    last = len(primitive.formula) - 1
+    return [
+        Local(primitive.formula[min(k, last)], meant, partials[k], parts[k]) if flows else _NOTHING
+        for k, flows in enumerate(live)
+    ]
+
+
+_NOTHING = Local("", {})
+
+
+def _partials(
+    primitive: Primitive, values: Sequence[Any], out: Any, parameters: Any, live: Sequence[bool]
+) -> list[Any]:
+    """Partial derivatives that are numbers of the operand's shape; None for others."""
+    is_unknown = any(value is None for value in (*values, out))
+    if is_unknown or primitive is PART or primitive.outputs > 1:
+        return [None] * len(values)
+    with np.errstate(all="ignore"):
+        if isinstance(primitive, Elementwise):
+            tie = 0.5 if all(live) else 0.0
+            slots = (*values, out)
+            return [
+                primitive.partial(k, slots, parameters, tie) if primitive.rules[k] is not None
+                else None
+                for k in range(len(values))
+            ]  # fmt: skip
+        like = like_of(out)
+        if like.size != 1 or like.dtype.kind not in "fc":
+            return [None] * len(values)
+        parts = _pulled(primitive, values, out, like.ones(), parameters, live)
+        return [
+            part if value is not None and np.size(value) == 1 else None
+            for part, value in zip(parts, values, strict=True)
+        ]
+
+
+def _pulled(
+    primitive: Primitive,
+    values: Sequence[Any],
+    out: Any,
+    adjoint: Any,
+    parameters: Any,
+    live: Sequence[bool],
+) -> list[Any]:
+    """What an operation passes on to each of its operands; None where nothing is known."""
+    if primitive is PART or adjoint is None or any(x is None for x in (*values, out)):
+        return [None] * len(values)
+    parents = [0 if flows else -1 for flows in live]
+    likes = tuple([like_of(value) for value in values])
+    with np.errstate(all="ignore"):
+        return primitive.pull(adjoint, parents, (*values, out), likes, parameters)
+
+
+def cached(locals_of_node: Callable[[Node], list[Local]]) -> Callable[[Node, Edge], Local]:
+    """Local derivatives by edge, computed once for each node."""
+    known: dict[int, list[Local]] = {}
+
+    def local(node: Node, edge: Edge) -> Local:
+        if node.id not in known:
+            known[node.id] = locals_of_node(node)
+        found = known[node.id]
+        return found[edge.position] if edge.position < len(found) else _NOTHING
+
+    return local
+
+
+# --------------------------------------------------------------------------------- article's nodes
+
+
+def nodes_graph(tape: Tape, *, parameters: Collection[str] = ()) -> Graph:
+    """The graph of the article's tape."""
+    made = Builder()
+    names = tape._names(dict(_variables()))
+    scopes = Scopes()
+    numbers: dict[int, int] = {}
+    swept_to = [node for node in tape.computations if node._gradient is not None]
+    target = (swept_to or tape.computations or [None])[-1]
+    for index, node in enumerate(tape.computations):
+        operation = node._operation()
+        told: dict[str, Any] = {
+            "value": node._output,
+            "adjoint": node._gradient,
+            "index": index,
+            "line": node._line,
+            "group": scopes.group_of(node._scope),
+            "is_target": node is target,
+        }
+        name = names[id(node)]
+        if not operation:
+            is_literal = isinstance(node, ConstantNode) and node.is_literal
+            kind = "constant" if is_literal else kind_of_name(name, parameters)
+            numbers[id(node)] = made.add(kind, name, **told)
+            continue
+        arguments = ", ".join(node._arguments(names))
+        told |= {
+            "operation": operation,
+            "expression": f"{operation}({arguments})",
+            "key": place_key(type(node), node._place),
+        }
+        numbers[id(node)] = made.add("operation", name, **told)
+        operands = node.operands
+        flows = [not getattr(x, "is_literal", False) for x in operands]
+        made.join([numbers[id(x)] for x in operands], numbers[id(node)], flows)
+    local = functools.partial(_node_locals, tape, names)
+    return Graph(made.nodes, made.edges, scopes.groups, "Tape", cached(local))
+
+
+def kind_of_name(name: str, parameters: Collection[str]) -> str:
+    """Whether a start is a parameter or data, where parameters are named."""
+    if not parameters:
+        return "input"
+    return "parameter" if name in parameters else "data"
+
+
+class Scopes:
+    """Groups made of scopes alone."""
+
+    def __init__(self) -> None:
+        self.groups = [WHOLE]
+        self._numbers: dict[int, int] = {}
+
+    def group_of(self, scope: Scope | None) -> int:
+        """Number of the group that a scope is."""
+        if scope is None:
+            return 0
+        if id(scope) not in self._numbers:
+            parent = self.group_of(scope.parent)
+            self.groups.append(Group(parent, scope.name, "scope"))
+            self._numbers[id(scope)] = len(self.groups) - 1
+        return self._numbers[id(scope)]
+
+
+def _node_locals(tape: Tape, names: dict[int, str], node: Node) -> list[Local]:
+    """The local derivatives of one of the article's nodes by its operands."""
+    assert node.index is not None
+    made = tape.computations[node.index]
+    operands = made.operands
+    if any(x._output is None for x in (made, *operands)):
+        return [_NOTHING] * len(operands)
+    primitive = getattr(made, "primitive", None)
+    if isinstance(primitive, Primitive):
+        constants = list(getattr(made, "constants", ()))
+        values = [*[x._output for x in operands], *constants]
+        live = [not getattr(x, "is_literal", False) for x in operands] + [False] * len(constants)
+        told = [*[names[id(x)] for x in operands], *map(value_text, constants), node.name]
+        given = (primitive, values, made._output, made._gradient, {}, live)
+        return locals_of(*given, told)[: len(operands)]
+    parts = _node_parts(made, made._gradient)
+    likes = [like_of(x._output) for x in (made, *operands)]
+    slopes: list[Any] = [None] * len(operands)
+    if all(like.size == 1 for like in likes):
+        slopes = _node_parts(made, likes[0].ones())
+    return [Local("", {}, slope, part) for slope, part in zip(slopes, parts, strict=True)]
+
+
+def _node_parts(node: CompNode, gradient: Any) -> list[Any]:
+    """What a node's own `backward` adds to the gradients of its operands."""
+    operands = node.operands
+    if gradient is None:
+        return [None] * len(operands)
+    recording = getattr(node, "_recording", None)
+    if recording is not None:
+        return list(recording.pull([gradient]))[: len(operands)]
+    with _lent(node, operands, [x._output for x in operands]), np.errstate(all="ignore"):
+        node._gradient = gradient
+        node.backward()
+        return [x._gradient for x in operands]
+
+
+# ----------------------------------------------------------------------------------------- programs
+
+
+def program_graph(program: Program, *args: Any, parameters: Collection[str] = ()) -> Graph:
+    """The graph of a compiled function; with arguments also its values and adjoints."""
+    made = Builder()
+    numbers: list[int] = []
+    count = len(program.inputs)
+    names = [*(program.names or [f"x{k + 1}" for k in range(count)])]
+    names += [f"v{k + 1}" for k in range(len(program.ops))]
+    unknown = [None] * (count + len(program.ops))
+    values = _program_values(program, args) if args else unknown
+    adjoints = _program_adjoints(program, values) if args else unknown
+    targets = {out for out in program.outputs if isinstance(out, int)}
+    for k, spec in enumerate(program.inputs):
+        kind = _input_kind(names[k], names[:count], parameters)
+        told: dict[str, Any] = {"value": values[k], "adjoint": adjoints[k]}
+        told |= {"shape": spec.shape, "dtype": spec.dtype, "index": k, "is_target": k in targets}
+        numbers.append(made.add(kind, names[k], **told))
+    for k, op in enumerate(program.ops, count):
+        sources = [
+            made.constant(x.value) if isinstance(x, Constant) else numbers[x] for x in op.operands
+        ]
+        operands = [names[x] if isinstance(x, int) else value_text(x.value) for x in op.operands]
+        is_tuple = op.spec.kind == "tuple"
+        told = {
+            "operation": op.primitive.name,
+            "expression": expression_of(op.primitive, operands, op.parameters),
+            "value": values[k],
+            "adjoint": adjoints[k],
+            "shape": None if is_tuple else op.spec.shape,
+            "dtype": None if is_tuple else op.spec.dtype,
+            "parameters": op.parameters,
+            "line": op.place.line if isinstance(op.place, Place) else None,
+            "key": place_key(op.primitive.name, op.place),
+            "index": k,
+            "is_target": k in targets,
+        }
+        numbers.append(made.add("operation", names[k], **told))
+        made.join(sources, numbers[-1], _live(op))
+    local = functools.partial(_program_locals, program, values, names)
+    return Graph(made.nodes, made.edges, (WHOLE,), "compiled program", cached(local))
+
+
+def _live(op: Op) -> list[bool]:
+    """For each operand whether an adjoint flows back to it."""
+    return [
+        isinstance(x, int) and op.primitive.is_differentiable(k) for k, x in enumerate(op.operands)
+    ]
+
+
+def _program_values(program: Program, args: Sequence[Any]) -> list[Any]:
+    if len(args) != len(program.inputs):
+        raise ArgumentError(
+            f"the program has {len(program.inputs)} inputs, but {len(args)} values were given.",
+            "Pass one value for each input, or none to see the program without values.",
+        )
+    values = list(args)
+
+    def keep(op: Op, operands: Any) -> Any:
+        values.append(run_op(op, operands))
+        return values[-1]
+
+    interpret(program, args, keep)
+    return values
+
+
+def _operand_values(op: Op, values: Sequence[Any]) -> list[Any]:
+    return [values[x] if isinstance(x, int) else x.value for x in op.operands]
+
+
+def _program_adjoints(program: Program, values: Sequence[Any]) -> list[Any]:
+    """Adjoints of the sum of the results, by the sweep that tapes have."""
+    entries: list[Any] = [None] * len(program.inputs)
+    for k, op in enumerate(program.ops, len(program.inputs)):
+        live = _live(op)
+        if not any(live):
+            entries.append(None)
+            continue
+        parents = tuple([x if flows else -1 for x, flows in zip(op.operands, live, strict=True)])
+        given = _operand_values(op, values)
+        # An entry for a part of a tuple holds what all its parts are like.
+        likes = tuple([like_of(x) for x in (given[0] if op.primitive is PART else given)])
+        entries.append((op.primitive, parents, (*given, values[k]), likes, op.parameters))
+    adjoints: list[Any] = [None] * len(entries)
+    for out in program.outputs:
+        if isinstance(out, int) and like_of(values[out]).dtype.kind in "fc":
+            seed = like_of(values[out]).ones()
+            adjoints[out] = seed if adjoints[out] is None else adjoints[out] + seed
+    with np.errstate(all="ignore"):
+        backward(entries, adjoints, keep=True)
+    return [x.filled() if type(x) is Parts else x for x in adjoints]
+
+
+def _program_locals(
+    program: Program, values: Sequence[Any], names: Sequence[str], node: Node
+) -> list[Local]:
+    assert node.index is not None
+    op = program.ops[node.index - len(program.inputs)]
+    operands = [names[x] if isinstance(x, int) else value_text(x.value) for x in op.operands]
+    given = (op.primitive, _operand_values(op, values), node.value, node.adjoint, op.parameters)
+    return locals_of(*given, _live(op), [*operands, node.name])

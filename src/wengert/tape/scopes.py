@@ -1,0 +1,170 @@
+"""Where an entry belongs: the call of a user's function that recorded it, and `scope`s around.
+
+A tape that is looked at numbers its groups as they come: each call of a function and each
+``with wg.scope(name)`` is one, within another. The one difficulty is telling two calls of one
+function apart at the cost of a dictionary's look per entry: frames are known by their identity,
+and held until the recording ends so that no other frame gets it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from contextvars import ContextVar
+from types import FrameType, TracebackType
+from typing import NamedTuple
+
+from wengert.errors import ArgumentError, user_frame
+
+
+class Group(NamedTuple):
+    """Entries that belong together.
+
+    Attributes
+    ----------
+    parent : int
+        Number of the group around it; group 0 is the whole tape, its own parent.
+    name : str
+        The function's name, or the scope's.
+    kind : str
+        "function", "scope", or "" for the whole.
+    """
+
+    parent: int
+    name: str
+    kind: str
+
+
+WHOLE = Group(0, "", "")
+
+
+class Scope:
+    """One stay within a ``with wg.scope(name)``."""
+
+    __slots__ = ("frame", "name", "parent")
+
+    def __init__(self, name: str, parent: Scope | None, frame: int):
+        self.name, self.parent = name, parent
+        self.frame = frame  # identity of the user's frame that entered it: alive as long as it is
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Names from the outermost scope to this one."""
+        return (*(self.parent.path if self.parent is not None else ()), self.name)
+
+
+_active: ContextVar[Scope | None] = ContextVar("wengert_scope", default=None)
+
+
+def active_scope() -> Scope | None:
+    """The innermost scope of the current context."""
+    return _active.get()
+
+
+class scope(contextlib.ContextDecorator):  # noqa: N801 (used as a statement: with wg.scope("x"))
+    """What is recorded within belongs together: pictures frame it, fold it, and show its name.
+
+    Parameters
+    ----------
+    name : str
+        Any text.
+
+    Raises
+    ------
+    ArgumentError
+        If the name is no text, or empty.
+
+    Examples
+    --------
+    >>> def f(x):
+    ...     with wg.scope("square"):
+    ...         y = x * x
+    ...     return y + x
+    >>> wg.trace(f, 3.0).columns.calls.groups
+    [Group(parent=0, name='', kind=''), Group(parent=0, name='f', kind='function'), ...]
+    """
+
+    def __init__(self, name: str):
+        if not isinstance(name, str) or not name:
+            raise ArgumentError(
+                f"scope was given {name!r:.40} as its name.", 'Write with wg.scope("layer1"):'
+            )
+        self.name = name
+        self._outer: list[Scope | None] = []
+
+    def _recreate_cm(self) -> scope:
+        return type(self)(self.name)  # a decorated function may call itself, or run in threads
+
+    def __enter__(self) -> scope:
+        outer = _active.get()
+        self._outer.append(outer)
+        _active.set(Scope(self.name, outer, id(user_frame(sys._getframe(1)))))
+        return self
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _active.set(self._outer.pop())
+
+
+class Calls:
+    """The groups of one recording.
+
+    Attributes
+    ----------
+    groups : list of Group
+        Group 0 is the whole.
+    """
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = [WHOLE]
+        self._known: dict[tuple[int, int], int] = {}
+        self._held: list[FrameType | Scope] = []
+        frame = user_frame(sys._getframe(1))
+        self._start: set[int] = set()  # frames that run already: what they record is no call
+        while frame is not None:
+            self._start.add(id(frame))
+            frame = _outer(frame)
+        self._outside = _active.get()
+
+    def group_of(self, frame: FrameType | None) -> int:
+        """Number of the group that user code in this frame records into now."""
+        inner = _active.get()
+        number = self._known.get((id(frame), id(inner)))
+        return self._find(frame, inner) if number is None else number
+
+    def end(self) -> None:
+        """Let go of the frames: nothing more is recorded."""
+        self._known.clear()
+        self._held.clear()
+
+    def _find(self, frame: FrameType | None, inner: Scope | None) -> int:
+        """Climb to a known place, and number the groups on the way back."""
+        steps: list[tuple[tuple[int, int], str, str]] = []
+        number = 0
+        while True:
+            key = (id(frame), id(inner))
+            if key in self._known:
+                number = self._known[key]
+                break
+            is_start = frame is None or id(frame) in self._start
+            self._held += [x for x in (frame, inner) if x is not None]
+            if inner is self._outside and is_start:
+                break
+            if inner is not None and (is_start or inner.frame == id(frame)):
+                steps.append((key, inner.name, "scope"))
+                inner = inner.parent
+            else:
+                assert frame is not None
+                steps.append((key, frame.f_code.co_name, "function"))
+                frame = _outer(frame)
+        for key, name, kind in reversed(steps):
+            if kind == "scope" or not name.startswith("<") or name == "<lambda>":
+                self.groups.append(Group(number, name, kind))
+                number = len(self.groups) - 1
+            self._known[key] = number
+        return number
+
+
+def _outer(frame: FrameType) -> FrameType | None:
+    return None if frame.f_back is None else user_frame(frame.f_back)

@@ -1,0 +1,169 @@
+"""Tracing: what is recorded holds for other numbers than those it was traced with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from tests.compile.programs import CASES, Case
+
+import wengert as wg
+from wengert import tree
+from wengert.compile.api import compile as compiled
+from wengert.primitives.family import Derived, LocallyConstant
+from wengert.primitives.registry import REGISTRY
+from wengert.primitives.samples import _build
+
+
+def name(case: Any) -> str:
+    return str(case.function.__name__)
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    """The same trees, types, dtypes and shapes, and the same numbers but for a few last bits."""
+    leaves, structure = tree.flatten(found)
+    others, other_structure = tree.flatten(expected)
+    assert structure == other_structure
+    for one, other in zip(leaves, others, strict=True):
+        assert type(one) is type(other)
+        if isinstance(one, np.ndarray | np.generic):
+            assert one.dtype == other.dtype
+            assert one.shape == other.shape
+        if isinstance(one, np.ndarray | np.generic | float | complex):
+            assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+        else:
+            assert one == other
+
+
+def _jvp(f: Any) -> Any:
+    return lambda x: wg.jvp(f, (x,), (np.cos(np.arange(np.size(x)).reshape(np.shape(x))) * 1.0,))
+
+
+@pytest.fixture(autouse=True)
+def _interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WENGERT_COMPILE", "interpret")  # native code has tests of its own
+
+
+TRANSFORMS: dict[str, Callable[[Any], Any]] = {
+    "value": lambda f: f,
+    "grad": wg.grad,
+    "value_and_grad": wg.value_and_grad,
+    "jvp": _jvp,
+    "jacobian": wg.jacobian,
+    "hessian": wg.hessian,
+    "vmap of grad": lambda f: lambda x: wg.vmap(wg.grad(f))(np.stack([x, np.multiply(x, 1.0)])),
+}
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("case", CASES, ids=name)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # logarithms of zero
+@pytest.mark.filterwarnings("ignore::wengert.errors.DisconnectedWarning")
+def test_a_compiled_function_agrees_with_the_function_on_new_arguments(
+    case: Case, transform: str
+) -> None:
+    if transform != "value" and not case.is_scalar:
+        pytest.skip("it has no gradient")
+    function = TRANSFORMS[transform](case.function)
+    expected = [_outcome(function, call) for call in case.calls]
+    one = compiled(function)
+    for call, result in zip([*case.calls, *case.calls], [*expected, *expected], strict=True):
+        found = _outcome(one, call)
+        if isinstance(result, Exception):
+            assert type(found) is type(result), found
+        elif isinstance(found, Exception):
+            raise found
+        else:
+            assert_same(found, result)
+
+
+def _outcome(function: Any, call: Any) -> Any:
+    try:
+        return function(*call)
+    except Exception as error:
+        return error
+
+
+# ------------------------------------------------------------------------- all primitives at once
+
+SAMPLES = [(e, s) for e, s in REGISTRY.samples() if s.differentiable]
+SMOOTH = [(e, s) for e, s in SAMPLES if not isinstance(e, LocallyConstant) and s.max_order]
+
+# What NumPy returns and our definition gives differ in kind: a number, or an array without axes.
+KINDS = {"allclose", "array_equal", "array_equiv", "nanvar", "nanmax", "nanmin", "interp", "inner"}
+KINDS |= {"lstsq", "nanquantile"}
+
+
+def _named(pair: Any) -> str:
+    return f"{pair[0].name}({pair[1]})"
+
+
+def _numbers_only(found: Any) -> Any:
+    return tree.map(lambda x: np.asarray(x, complex) if np.asarray(x).dtype.kind in "biufc" else x, found)
+
+
+def _agree(function: Any, calls: Sequence[Any], kind_differs: bool) -> None:
+    one = compiled(function)
+    for call in [*calls, *calls]:
+        expected = _outcome(function, call)
+        if isinstance(expected, Exception):
+            continue  # other numbers than those of the sample may not suit
+        found = one(*call)
+        if kind_differs:
+            expected, found = _numbers_only(expected), _numbers_only(found)
+        assert_same(found, expected)
+
+
+def _calls(pair: Any) -> tuple[Any, list[Any]]:
+    """A sample as a function of what is drawn in it, and two draws of that."""
+    entry, sample = pair
+    drawn = [[_build(r, k + shift) for k, r in enumerate(sample.recipes)] for shift in (0, 31)]
+    positions = sample.differentiable
+
+    def function(*sources: Any) -> Any:
+        full = list(drawn[0])
+        for position, source in zip(positions, sources, strict=True):
+            full[position] = source
+        return target_of(entry)(*full, **sample.kwargs)
+
+    return function, [tuple(args[k] for k in positions) for args in drawn]
+
+
+def target_of(entry: Any) -> Any:
+    """What a user calls; for SciPy's functions in Python, what their mirrors call."""
+    if not isinstance(entry, Derived):
+        return entry
+    if isinstance(entry.function, tuple):
+        return getattr(*entry.function)
+    return entry if "scipy" in entry.function.__module__ else entry.function
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("pair", SAMPLES, ids=_named)
+def test_a_primitive_traced_at_one_value_holds_at_another(pair: Any) -> None:
+    if pair[0].name in ("empty_like", "array_str", "array_repr"):
+        pytest.skip("its numbers are undefined, or it gives text")
+    function, calls = _calls(pair)
+    _agree(function, calls, pair[0].name in KINDS)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("pair", SMOOTH, ids=_named)
+def test_a_backward_sweep_traced_at_one_value_holds_at_another(pair: Any) -> None:
+    function, calls = _calls(pair)
+
+    def pulled(*sources: Any) -> Any:
+        out, pull = wg.vjp(function, *sources)
+        return pull(tree.map(_weights, out))
+
+    _agree(pulled, calls, pair[0].name in KINDS)
+
+
+def _weights(out: Any) -> Any:
+    """Fixed numbers in the shape and dtype of a result."""
+    if not np.shape(out):
+        return 1.0
+    return np.cos(np.arange(np.size(out))).reshape(np.shape(out)).astype(out.dtype)
