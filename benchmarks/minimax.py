@@ -205,8 +205,7 @@ _S_MAX = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mpf("1.01")
 _QUARTER = (mp.pi / 4) ** 2 * mpf("1.01")
 
 PROBLEMS = {
-    "exp": Problem(_exp_tail, (-0.35, 0.35), {"double": 9, "single": 4}, weight=lambda r: r**2),
-    "expm1": Problem(_exp_tail, (-0.35, 0.35), {"double": 10, "single": 5}, weight=abs),
+    "exp": Problem(_exp_tail, (-0.35, 0.35), {"double": 10, "single": 5}, weight=abs),
     "log": Problem(_log_tail, (0, _S_MAX), {"double": 6, "single": 2}, weight=lambda z: z),
     "log_third": Problem(_log_third, (0, _S_MAX), {"double": 7}, weight=lambda z: z**2),
     "sin": Problem(_sin_tail, (0, _QUARTER), {"double": 5, "single": 2}, weight=lambda z: z),

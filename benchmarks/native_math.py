@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from llvmlite import binding
-
 from tests.compile.native.math.loops import Loops
 from tests.compile.native.math.references import (
     CASES,
@@ -119,30 +118,26 @@ def table(rows):
 def page(rows, count):
     """The whole page."""
     notes = "\n".join(f"- `{name}`: {case.note}" for name, case in CASES.items() if case.note)
-    bounds = {bound: [f"`{n}`" for n in CASES if CASES[n].bound == bound] for bound in (2, 4)}
-    draws = ", ".join(DRAWS)
-    return f"""# Native elementary functions
-
-Compiled code does not call a mathematical library: each function below is emitted as branch-free
-LLVM code, which LLVM vectorises together with the loop around it. Written by
-`python -m benchmarks.native_math`; nothing here is typed by hand.
-
-The bound, held by a test, is {bounds[2][0]} and most others: 2 ulp; {", ".join(bounds[4])}: 4 ulp.
-An ulp is a unit in the last place of the exact result, from mpmath in 300 bits. The error shown is
-the largest over {count} seeded arguments from each of these ranges: {draws}. Infinities, NaN,
-signed zeros and subnormal numbers are as in NumPy and SciPy, and no fast-math flag is used. Errors
-are measured
-
-{notes}
-
-Sine, cosine and tangent reduce every argument exactly, to the largest finite number.
-
-The times are nanoseconds an element, over {SIZE} arguments between 0.05 and 0.95 in the first-level
-cache: in a loop that LLVM has vectorised; by a call for each element, as in long scalar programs;
-and of NumPy or SciPy. Machine: {binding.get_host_cpu_name()}, one thread.
-
-{table(rows)}
-"""
+    loose = ", ".join(f"`{name}`" for name, case in CASES.items() if case.bound > 2)
+    paragraphs = [
+        "# Native elementary functions",
+        "Compiled code calls no mathematical library: each function below is emitted as branch-free"
+        " LLVM code, which LLVM vectorises together with the loop around it. This page is written"
+        " by `python -m benchmarks.native_math`; nothing in it is typed by hand.",
+        f"The bound, which tests hold, is 2 ulp; of {loose} 4 ulp. An ulp is a unit in the last"
+        " place of the exact result, which is computed by mpmath in 300 bits. The error shown is"
+        f" the largest over {count} seeded arguments from each of these ranges: {', '.join(DRAWS)}."
+        " Infinities, NaN, signed zeros and subnormal numbers are as in NumPy and SciPy; no"
+        " fast-math flag is used. Sine, cosine and tangent reduce every argument exactly, up to the"
+        " largest finite number. Where terms cancel, errors are measured in ulp",
+        notes,
+        f"Times are nanoseconds an element, over {SIZE} arguments between 0.05 and 0.95 (arccosh:"
+        " 1 and 2) in the first-level cache: in a loop that LLVM has vectorised; by a call for each"
+        " element, as in long scalar programs (one call gives sine and cosine together); and of"
+        f" NumPy or SciPy. Processor: {binding.get_host_cpu_name()}, one thread.",
+        table(rows),
+    ]
+    return "\n\n".join(paragraphs) + "\n"
 
 
 if __name__ == "__main__":

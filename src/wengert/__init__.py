@@ -32,6 +32,7 @@ from wengert.frontends.variables import Variable, constant
 from wengert.intercept import adapt
 from wengert.tape.seams import intercept
 from wengert.threads import get_num_threads, set_num_threads
+from wengert.transforms.compiled import compile, load
 from wengert.transforms.control import checkpoint, stop_gradient
 from wengert.transforms.forward import jvp
 from wengert.transforms.grad import elementwise_grad, grad, value_and_grad
@@ -75,6 +76,7 @@ __all__ = [
     "array",
     "check_grads",
     "checkpoint",
+    "compile",
     "constant",
     "debug",
     "elementwise_grad",
@@ -88,6 +90,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "linearize",
+    "load",
     "math",
     "no_grad",
     "numpy",

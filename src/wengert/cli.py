@@ -28,6 +28,9 @@ import wengert.scipy.special
 from wengert.errors import WengertError
 from wengert.primitives.registry import REGISTRY
 from wengert.show.explain import explain
+from wengert.show.gradient_source import gradient_source
+from wengert.show.picture import Picture
+from wengert.show.player import player as write_player
 
 try:
     import typer
@@ -46,6 +49,16 @@ Values = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the tape as JSON.")]
 Check = Annotated[bool, typer.Option("--check", help="Show finite differences beside.")]
+Draw = Annotated[
+    Path | None, typer.Option(help="Draw it as well: a file .svg, .png, .pdf or .dot.")
+]
+Player = Annotated[
+    Path | None,
+    typer.Option(help="Write a page as well that steps through the tape: a file .html."),
+]
+Source = Annotated[
+    bool, typer.Option("--source", help="Print NumPy source of the value and the gradient instead.")
+]
 Out = Annotated[Path, typer.Option(help="Folder for the report and its pictures.")]
 Data = Annotated[
     Path | None, typer.Option(help="Folder of the NIST data; else data/ of the clone.")
@@ -72,7 +85,13 @@ def main() -> None:
 
 @app.command("explain")
 def explain_command(
-    target: Target, values: Values = None, as_json: AsJson = False, check: Check = False
+    target: Target,
+    values: Values = None,
+    as_json: AsJson = False,
+    check: Check = False,
+    draw: Draw = None,
+    player: Player = None,
+    source: Source = False,
 ) -> None:
     """Print the tape of a function with its values, local derivatives and adjoints.
 
@@ -84,8 +103,16 @@ def explain_command(
         function, args, kwargs = read_call(target, values or [])
         with np.errstate(all="ignore"):  # the table shows what is infinite
             explanation = explain(function, *args, check=check, **kwargs)
+            shown = gradient_source(function, *args, **kwargs) if source else ""
+        if draw is not None:
+            Picture(explanation.graph).save(draw)
+        if player is not None:
+            write_player(explanation.graph, path=player)
     except expected as error:
         _fail(str(error))
+    if source:
+        print(shown)
+        return
     if as_json:
         print(json.dumps(explanation.to_dict(), indent=2))
         return

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 import os
 import stat
 import subprocess
 import sys
 import time
 
+import llvmlite.binding as llvm
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -207,6 +210,43 @@ def test_the_environment_names_the_directory(tmp_path, monkeypatch):
     found = from_environment()
     assert found is not None
     assert found.directory == tmp_path / "c"
+
+
+ASSEMBLY = """
+@count = global i64 0
+declare double @cos(double)
+define double @f(double %x) {
+  %c = call double @cos(double %x)
+  %n = load i64, ptr @count
+  %m = add i64 %n, 1
+  store i64 %m, ptr @count
+  ret double %c
+}
+"""
+
+
+def machine():
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
+    return llvm.Target.from_default_triple().create_target_machine()
+
+
+def test_code_that_llvm_made_runs_again(cache):
+    name = key(ASSEMBLY, llvm.get_host_cpu_name())
+    module = llvm.parse_assembly(ASSEMBLY)
+    engine = llvm.create_mcjit_compiler(module, machine())
+    engine.set_object_cache(lambda _, code: cache.store(name, code))
+    engine.finalize_object()
+    again = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine())
+    code = cache.lookup(name)
+    assert code is not None
+    again.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
+    again.finalize_object()
+    f = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(again.get_function_address("f"))
+    assert [f(0.0), f(1.0)] == [1.0, math.cos(1.0)]
+    address = again.get_global_value_address("count")
+    assert ctypes.c_int64.from_address(address).value == 2
 
 
 WORKER = """

@@ -120,7 +120,7 @@ def assert_same_bits(found, expected, *, types=True):
 def check(program, inputs, **options):
     expected = run(program, inputs)
     with np.errstate(all="ignore"):
-        found = printed(program)(*inputs, **large_constants(program))
+        found = printed(program)(*inputs, **large_constants(program, "f"))
     assert_same_bits([found] if len(expected) == 1 else found, expected, **options)
 
 
@@ -167,7 +167,7 @@ def test_workloads_print(name):
     program, inputs, result = traced(function, args)
     for p in (program, optimise(program, False)[0]):
         with np.errstate(all="ignore"):
-            found = printed(p, result=result)(*inputs, **large_constants(p))
+            found = printed(p, result=result)(*inputs, **large_constants(p, "f"))
         assert_same_bits(found, result.fill(run(p, inputs)), types=False)
 
 
@@ -265,7 +265,7 @@ def test_large_arrays_are_keyword_arguments():
     x, table = np.ones(LARGE + 1), np.random.default_rng(0).standard_normal(LARGE + 1)
     program, inputs, _ = traced(lambda x: np.sum(x * table), (x,))
     assert "def f(x, *, c0):" in to_source(program, "f")
-    assert_same_bits(large_constants(program)["c0"], table)
+    assert_same_bits(large_constants(program, "f")["c0"], table)
     check(program, inputs)
 
 
@@ -448,6 +448,7 @@ def test_a_loop_that_fills_an_array_copies_it_once():
     program, inputs, _ = traced(fill, (np.arange(6.0),))
     text = to_source(program, lines=False)
     assert text.count("np.array(") == 1
+    assert "    out[1] = " in text
     check(program, inputs)
     check(traced(wg.grad(lambda x: np.sum(fill(x) ** 2)), inputs)[0], inputs)
 
@@ -518,6 +519,23 @@ def test_a_loop_prints_as_a_loop():
         assert "for t in " in to_source(program)
         rng = np.random.default_rng(0)
         check(program, [rng.standard_normal(3), rng.standard_normal((5, 3)), np.float64(0.5)])
+
+
+def test_constants_stand_before_a_loop():
+    vector = Spec((3,), np.dtype(float), "array")
+    body = body_of([vector, vector], [Op(REGISTRY["add"], (0, 1), {}, vector)], [2])
+    parameters = {"body": body, "count": 3, "carried": 1, "stacked": (), "reverse": False}
+    whole = Spec((3,), np.dtype(float), "tuple")
+    for constant in (np.arange(3.0), np.array([5.0, 1.0, 2.0])):
+        ops = (Op(loop, (0, Constant(constant)), parameters, whole),
+               Op(PART, (1,), {"position": 0}, vector))  # fmt: skip
+        check(Program((vector,), ops, (2,)), [np.ones(3)])
+    number = Spec((), np.dtype(float), "scalar")
+    body = body_of([number, number], [Op(REGISTRY["add"], (0, 1), {}, number)], [2])
+    ops = (Op(loop, (0, Constant(np.float64(0.5))), parameters | {"body": body},
+              number._replace(kind="tuple")),
+           Op(PART, (1,), {"position": 0}, number))  # fmt: skip
+    check(Program((number,), ops, (2,)), [np.float64(1)])
 
 
 def test_long_programs_print_in_linear_time():

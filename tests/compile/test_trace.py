@@ -7,8 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from tests.compile.programs import CASES, Case
+from tests.tape.test_programs import PROGRAMS, A
+from tests.transforms.test_random_programs import programs, run
+from tests.transforms.test_structural_zeros import CASES as KINKS
 
 import wengert as wg
 from wengert import tree
@@ -102,7 +107,11 @@ def _named(pair: Any) -> str:
 
 
 def _numbers_only(found: Any) -> Any:
-    return tree.map(lambda x: np.asarray(x, complex) if np.asarray(x).dtype.kind in "biufc" else x, found)
+    return tree.map(_as_complex, found)
+
+
+def _as_complex(x: Any) -> Any:
+    return np.asarray(x, complex) if np.asarray(x).dtype.kind in "biufc" else x
 
 
 def _agree(function: Any, calls: Sequence[Any], kind_differs: bool) -> None:
@@ -167,3 +176,71 @@ def _weights(out: Any) -> Any:
     if not np.shape(out):
         return 1.0
     return np.cos(np.arange(np.size(out))).reshape(np.shape(out)).astype(out.dtype)
+
+
+# ----------------------------------------------------------- programs and kinks of other tests
+
+
+@pytest.mark.parametrize("transform", ["value", "grad", "jvp"])
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: str(p.__name__))
+def test_programs_that_fill_arrays_in_loops(program: Any, transform: str) -> None:
+    def summed(a: Any) -> Any:
+        return np.sum(np.sin(program(a)))
+
+    function = TRANSFORMS[transform](program if transform == "value" else summed)
+    one = compiled(function)
+    for a in (A, A.T.copy(), 0.5 * A + 1, -A, A):
+        assert_same(one(a), function(a))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::wengert.errors.DisconnectedWarning")
+@pytest.mark.parametrize("inner", [None, "grad", "jvp"])
+@pytest.mark.parametrize("outer", ["grad", "jvp"])
+@pytest.mark.parametrize("case", KINKS.values(), ids=KINKS)
+def test_structural_zeros_do_not_depend_on_the_numbers_traced_with(
+    case: Any, outer: str, inner: str | None
+) -> None:
+    function = case.function if inner is None else DERIVATIVES[inner](case.function)
+    function = DERIVATIVES[outer](function)
+    one = compiled(function)
+    for x in (0.7, case.x, 2.5, case.x):
+        assert_same(one(x), function(x))
+
+
+DERIVATIVES: dict[str, Any] = {
+    "grad": wg.grad,
+    "jvp": lambda f: lambda x: wg.jvp(f, (x,), (1.0,))[1],
+}
+
+
+def test_masks_are_recorded_only_where_a_singular_partial_meets_a_selection() -> None:
+    def network(x: Any, w: Any) -> Any:
+        return np.sum(np.tanh(np.maximum(x @ w, 0) @ w) ** 2)
+
+    def singular(x: Any, w: Any) -> Any:
+        return np.sum(np.where(x > 0, np.log(x), x) @ w)
+
+    x, w = np.ones((3, 4)), np.ones((4, 4))
+    for f, has_masks in ((network, False), (singular, True)):
+        one = compiled(wg.grad(f))
+        one(x, w)
+        (entry,) = one._entries.values()
+        (path,) = entry.paths
+        names = [op.primitive.name for op in path.program.ops]
+        assert (names.count("where") > names.count("not_equal") > 0) is has_masks
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(programs(), st.integers(0, 2**32 - 1))
+def test_random_programs(steps: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+
+    def f(x: Any) -> Any:
+        return run(steps, x)
+
+    for function in (f, wg.value_and_grad(f), _jvp(f), lambda x: wg.hvp(f, x, np.cos(x))):
+        one = compiled(function)
+        for _ in range(3):
+            x = rng.normal(size=(3, 4))
+            assert_same(one(x), function(x))
+        assert len(one.paths) == 1

@@ -41,15 +41,15 @@ def test_every_node_is_in_one_item_or_written_into_its_operation(recurrent):
 def test_calls_that_repeat_are_one_frame(recurrent):
     view = folded(recurrent, True)
     (frame,) = [item for item in items(view.root) if item.is_frame]
-    assert frame.title == "cell × 30"
+    assert frame.title == "cell \N{MULTIPLICATION SIGN} 30"
     assert all(item.times == 1 or len(item.nodes) == 30 for item in frame.items)
 
 
 def test_what_one_repetition_gives_to_the_next_goes_around_the_frame(recurrent):
     view = folded(recurrent, True)
     (around,) = [wire for wire in view.wires if wire.around is not None]
-    assert around.around.title == "cell × 30"
-    assert around.count == 29
+    assert around.around.title == "cell \N{MULTIPLICATION SIGN} 30"
+    assert around.uses == 29
 
 
 def test_what_a_loop_starts_from_is_outside_of_its_frame(recurrent):
@@ -88,7 +88,7 @@ def test_a_loop_without_a_function_is_a_frame_without_name():
 
     view = folded(graph_of(f, 1.0))
     (frame,) = [item for item in items(view.root) if item.times == 50 and item.is_frame]
-    assert frame.title == "× 50"
+    assert frame.title == "\N{MULTIPLICATION SIGN} 50"
 
 
 def test_one_operation_that_repeats_is_one_node():

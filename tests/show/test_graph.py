@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import wengert as wg
+from wengert.compile.api import compile as wg_compile
 from wengert.compile.program import Op, Program, Spec
 from wengert.errors import ArgumentError, DisconnectedError, TapeReleasedError
 from wengert.primitives.registry import REGISTRY
@@ -83,7 +84,12 @@ def of_a_program():
     return graph_of(program, 3.0, 2.0, 1.0)
 
 
+def of_a_compiled_function():
+    return graph_of(wg_compile(diamond), 3.0, 2.0, 1.0)
+
+
 EVERY = [
+    of_a_compiled_function,
     traced,
     of_a_trace,
     of_nodes,
@@ -124,7 +130,9 @@ def test_names_are_those_of_the_inputs(read):
     assert [node.name for node in read().nodes[:3]] == ["x", "y", "z"]
 
 
-@pytest.mark.parametrize("read", [traced, of_a_trace, of_nodes, of_a_gradient_tape])
+@pytest.mark.parametrize(
+    "read", [traced, of_a_trace, of_nodes, of_a_gradient_tape, of_a_compiled_function]
+)
 def test_names_are_those_of_the_user_s_variables(read):
     graph = read()
     assert [node.name for node in graph.nodes[3:6]] == ["h1", "h2", "h"]

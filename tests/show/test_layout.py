@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from wengert.show.layout import SPACE, Box, Link, Step, commands, layered, straightened
+from wengert.show.layout import SPACE, Box, Link, layered
+from wengert.show.lines import Step, commands, straightened
 
 
 def random_graph(seed, count=30, most=3):

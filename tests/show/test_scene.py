@@ -7,8 +7,8 @@ import pytest
 
 import wengert as wg
 from wengert.demo import circuits, neuron
-from wengert.show.layout import commands
 from wengert.show.lettering import width_of
+from wengert.show.lines import commands
 from wengert.show.picture import draw
 from wengert.tape.scopes import scope
 
@@ -248,7 +248,7 @@ def test_the_network_of_152_layers_fits_on_a_page():
     assert picture.scene.height < 1200
     titles = [text.text for text in picture.scene.texts]
     assert {"stage1", "stage2", "stage3", "stage4"} <= set(titles)
-    assert any("× 36" in title for title in titles)
+    assert any("\N{MULTIPLICATION SIGN} 36" in title for title in titles)
 
 
 def test_values_are_above_and_adjoints_below_their_wire():
@@ -303,3 +303,13 @@ def test_texts_are_no_wider_than_they_are_taken_for():
 def test_an_input_alone_is_a_picture():
     assert draw(lambda x: x, 3.0).scene.width > 0
     assert draw(wg.trace(lambda x, y: x, 3.0, 2.0)).scene.height > 0
+
+
+def test_shades_colour_what_costs_and_say_how_much():
+    trace = wg.trace(lambda x: np.sin(x) * x, 2.0)
+    scene = draw(trace, shades={1: 0.75, 2: 0.25}).scene
+    shades = {shape.title.partition(" = ")[2][:3]: shape.shade for shape in scene.shapes}
+    assert shades["sin"] == 1.0
+    assert shades["mul"] == pytest.approx(1 / 3)
+    assert {"75 %", "25 %"} <= {text.text for text in scene.texts}
+    assert not any(shape.is_marked for shape in scene.shapes)

@@ -137,7 +137,7 @@ def test_the_theme_auto_follows_the_reader_and_keeps_to_its_own_picture():
 
 
 def test_an_unknown_theme_is_an_error():
-    with pytest.raises(ArgumentError, match="'blue'.*auto"):
+    with pytest.raises(ArgumentError, match=r"'blue'.*auto"):
         draw(np.sin, 1.0, theme="blue")
 
 

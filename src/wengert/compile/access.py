@@ -1,8 +1,8 @@
 """What computing an element reads: places in memory, and conditions on the index.
 
-`alternatives` says how an array that is put together from pieces (write, concatenate, stack) is read at
-an index; `scan` follows everything that an element needs down to memory. Planning reads overlaps from
-it, code generation the ranges in which a loop needs no test.
+`alternatives` says how an array put together from pieces (write, concatenate, stack) is read at an
+index; `Scan` follows everything that an element needs down to memory. Planning learns from it what
+overlaps, code generation in which ranges a loop needs no test.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Condition(NamedTuple):
     high: int
 
     def holds(self, extents: Sequence[tuple[int, int]]) -> bool | None:
-        """Whether it holds everywhere in these ranges of the axes, or nowhere; None if it depends."""
+        """Whether it holds everywhere in these ranges of the axes, or nowhere; None if partly."""
         bounds = self.place.bounds(extents)
         if bounds is None:
             return None
@@ -40,7 +40,7 @@ class Alternative(NamedTuple):
 
     conditions: tuple[Condition, ...]
     operand: Operand
-    index: Index
+    at: Index
 
 
 def alternatives(op: Op, specs: Sequence[Spec], index: Index) -> list[Alternative]:
@@ -65,6 +65,8 @@ def alternatives(op: Op, specs: Sequence[Spec], index: Index) -> list[Alternativ
                 condition = Condition(index[axis], start, stop)
                 found.append(Alternative((condition,), operand, moved))
             start = stop
+    if not found:  # of empty arrays
+        return [Alternative((), op.operands[0], index)]
     found[-1] = found[-1]._replace(conditions=())
     return found
 
@@ -84,8 +86,8 @@ def _written(op: Op, specs: Sequence[Spec], index: Index) -> list[Alternative]:
             continue
         place, size = index[axis], specs[0].shape[axis]
         axis += 1
-        if piece.step == 0 or piece.count < size:
-            conditions.append(Condition(place, piece.start, piece.start + piece.count))
+        if piece.step == 0 or piece.length < size:
+            conditions.append(Condition(place, piece.start, piece.start + piece.length))
         if piece.step:
             inner.append(place + -piece.start)
     source = views.aligned(tuple(inner), specs[1].shape[-len(out) :] if out else ())
@@ -100,7 +102,7 @@ class Access(NamedTuple):
     """A read of memory: of which value, at which place counted in elements."""
 
     operand: Operand
-    index: Index
+    at: Index
 
 
 class Scan:
@@ -134,17 +136,17 @@ class Scan:
                 self.accesses.append(Access(operand, index))
                 continue
             is_root = False
-            todo += [(a.operand, a.index) for a in self.reads(operand, index)]
+            todo += [(a.operand, a.at) for a in self.reads(operand, index)]
 
     def gathered(self, lookup: Lookup, source: Operand, index: Index) -> list[Alternative]:
-        """What is read to read an element at a fancy index: the places, and an element at some place."""
+        """What an element at a fancy index takes: the places, and an element at some place."""
         found: list[Alternative] = []
         places: list[Affine] = []
         for place in lookup.places(index):
             if isinstance(place, Affine):
                 places.append(place)
             else:
-                found.append(Alternative((), place.operand, place.index))
+                found.append(Alternative((), place.operand, place.at))
                 places.append(Affine(0, (("?", 1),)))
         inside = lookup.back(tuple(places))
         assert inside is not None

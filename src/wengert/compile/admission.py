@@ -40,15 +40,15 @@ class Found(NamedTuple):
     specs : tuple of Spec
         One, or as many as the tuple has parts.
     is_tuple : bool
-    is_open : bool
-        Shapes depend on data: what runs the operation checks them, each time.
+    open : frozenset of int
+        Positions of specs whose shapes depend on data: what runs the operation checks them.
     may_be_complex : bool
         The dtype depends on data: it is the one found, or complex.
     """
 
     specs: tuple[Spec, ...]
     is_tuple: bool = False
-    is_open: bool = False
+    open: frozenset[int] = frozenset()
     may_be_complex: bool = False
 
 
@@ -130,7 +130,7 @@ def agree(found: Found, declared: Spec) -> bool:
         return False
     if found.may_be_complex and declared.dtype.kind == "c":
         first = first._replace(dtype=np.result_type(first.dtype, np.complex64))
-    if found.is_open:
+    if 0 in found.open:
         return len(declared.shape) == len(first.shape) and declared.dtype == first.dtype
     return declared.like == first.like
 
@@ -266,7 +266,8 @@ def _part(parts: Found, *, position: Any) -> Found:
     count = len(parts.specs)
     if type(position) is not int or not 0 <= position < count:
         raise bad(f"there is no part {shown(position)} among {count}")
-    return parts._replace(specs=(parts.specs[position],), is_tuple=False)
+    is_open = frozenset({0} if position in parts.open else ())
+    return parts._replace(specs=(parts.specs[position],), is_tuple=False, open=is_open)
 
 
 # --------------------------------------------------------- results whose sizes parameters decide
@@ -379,7 +380,8 @@ def _open(primitive: Primitive, operands: Any, parameters: dict[str, Any], spend
            for name, value in parameters.items()}  # fmt: skip
     result = primitive.function(*arrays, **few)
     parts = result if isinstance(result, tuple) else (result,)
-    return Found(tuple([spec_of(part) for part in parts]), isinstance(result, tuple), is_open=True)
+    specs = [spec_of(part) for part in parts]
+    return Found(tuple(specs), isinstance(result, tuple), frozenset(range(len(specs))))
 
 
 _COUNTS = frozenset({"bins", "minlength"})
@@ -495,6 +497,13 @@ def _axes_of(part: Any) -> int:
     return 1
 
 
+def _least_squares(
+    primitive: Primitive, operands: Any, parameters: dict[str, Any], spend: Spend
+) -> Found:
+    """There are no residuals where the matrix has not full rank."""
+    return _by_stand_ins(primitive, operands, parameters, spend)._replace(open=frozenset({1}))
+
+
 _Rule = Callable[[Primitive, Any, dict[str, Any], Spend], Found]
 # Every primitive not named here gives sizes of its operands: a test runs all samples at odd sizes.
 _RULES: dict[str, _Rule] = {
@@ -511,6 +520,7 @@ _RULES: dict[str, _Rule] = {
     "gather": _gather,
     "scatter": _scatter,
     "eig": _eig,
+    "least_squares": _least_squares,
     **dict.fromkeys(["fft", "ifft", "rfft", "irfft", "add.reduceat", "argpartition"], _along),
     **dict.fromkeys(["nonzero", "unique_positions", "bincount", "histogram_edges"], _open),
 }

@@ -264,7 +264,7 @@ class Compiled:
         if self._chains:
             self._chains[-1].continue_with(entry.chain)
         else:
-            type(self).__call__ = staticmethod(path.entry.call)  # type: ignore[assignment]
+            type(self).__call__ = staticmethod(path.entry.call)  # type: ignore[method-assign]
         self._chains.append(entry.chain)
 
     def _recorded(

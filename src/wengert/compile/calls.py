@@ -122,7 +122,9 @@ class Signature:
         numbers: list[Any] = []
         count = 0
         for leaf in leaves:
-            if isinstance(leaf, np.ndarray) and not (leaf.flags.c_contiguous and leaf.flags.aligned):
+            if isinstance(leaf, np.ndarray) and not (
+                leaf.flags.c_contiguous and leaf.flags.aligned
+            ):
                 return None
             if _is_input(leaf):
                 numbers.append(count)

@@ -1,4 +1,4 @@
-"""Operations taken apart before a program is divided: mean, logsumexp, softmax; and copies of outputs.
+"""Operations taken apart before a program is divided: mean, logsumexp, softmax; checks; copies.
 
 What these primitives do is said once more here, in terms of primitives with a lowering, so that it
 fuses with what stands around it.

@@ -48,7 +48,7 @@ def is_plain(found: Any) -> bool:
 
 
 def _is_node(found: Any) -> bool:
-    """True for what a tree takes apart: named tuples, dataclasses, ordered dicts …"""
+    """True for what a tree takes apart: a named tuple, a dataclass, an ordered dict."""
     if found is None:
         return False
     leaves, _ = tree.flatten(found)

@@ -9,7 +9,7 @@ what to compute again: `_Division` counts what an element costs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ import numpy as np
 from wengert.compile import views
 from wengert.compile.composites import CHECKED
 from wengert.compile.lookup import Lookup, lookup
-from wengert.compile.native import elementwise, library, reduce
+from wengert.compile.native import elementary, elementwise, library, reduce
 from wengert.compile.native.types import is_native
 from wengert.compile.program import Op, Operand, Program, Spec
 from wengert.primitives.joining import part as PART
@@ -26,6 +26,7 @@ from wengert.primitives.joining import part as PART
 _CHEAP = 24  # what an element may cost to be computed again rather than stored and loaded
 _ROW_CHEAP = 3  # the same, for what is broadcast: it is computed once for each element around it
 _ALWAYS = 10**6
+_STRETCH = 1000  # numbers in one function: LLVM's time grows faster than its length
 
 
 class Home(NamedTuple):
@@ -40,7 +41,7 @@ class Home(NamedTuple):
     shape : tuple of int
         The loop nest's.
     value : int
-        A call's result, which tells calls apart; -1 for others.
+        What tells homes apart: a call's result, the stretch of straight-line code; -1 for others.
     """
 
     level: int
@@ -63,7 +64,8 @@ class Step:
 class Role(NamedTuple):
     """How an operation is computed."""
 
-    kind: str  # "pointwise", "view", "pieces", "gather", "reduce", "alias", "update", "part" or "call"
+    # "pointwise", "view", "pieces", "gather", "reduce", "alias", "update", "part" or "call"
+    kind: str
     back: views.Back | None = None
     lookup: Lookup | None = None
 
@@ -136,7 +138,7 @@ def view_shape(op: Op, specs: Sequence[Spec]) -> views.Shape:
 
 
 _INDEXED = frozenset({"read", "write", "gather", "scatter"})
-_PIECES = {
+_PIECES: dict[str, Callable[[Op, Sequence[Spec]], bool]] = {
     "write": _is_plain_write,
     "join": lambda op, specs: True,
     "stack": lambda op, specs: True,
@@ -169,6 +171,7 @@ class Division:
         self.specs: list[Spec] = [*program.inputs, *[op.spec for op in program.ops]]
         self.roles = [role_of(op, [self.spec(x) for x in op.operands]) for op in program.ops]
         self.kept: set[int] = set(range(count))
+        self._lengths: dict[int, int] = {}  # of the straight-line code of each level
         self._available = [0] * len(self.specs)
         self._costs = [1] * len(self.specs)
         self.homes: list[Home] = [Home(-1, CALL)] * len(self.specs)
@@ -190,6 +193,12 @@ class Division:
         """The operation that gives a value."""
         return self.program.ops[value - self.count]
 
+    def is_plain(self, value: int) -> bool:
+        """True for an operation on numbers, as nearly all of a long scalar tape are."""
+        if self.roles[value - self.count].kind != "pointwise":
+            return False
+        return all(self.specs[x].shape == () for x in self.sources(value))
+
     def is_update(self, value: int) -> bool:
         """True for an array of which some elements are written."""
         role = self.role(value)
@@ -204,7 +213,7 @@ class Division:
         return view_shape(op, [self.spec(x) for x in op.operands])
 
     def target(self, value: int) -> views.Index | None:
-        """Where an update writes, by the index of what it writes; None if arrays hold the places."""
+        """Where an update writes, by the index of what is written; None if arrays say where."""
         role = self.role(value)
         assert role is not None
         if role.back is None:
@@ -323,7 +332,7 @@ class Division:
         return all(flat.get(k, 0) == strides[k] for k, n in enumerate(shape) if n != 1)
 
     def base(self, value: int) -> int | None:
-        """The value in memory that this one is a view of, itself at best; None if it is computed."""
+        """The value in memory that this one is (a view of); None if it is computed."""
         while value not in self.kept:
             role = self.role(value)
             if role is None or role.kind != "view":
@@ -345,8 +354,11 @@ class Division:
             cost += 1 if x in self.kept else self._costs[x]
         self._costs[value] = min(cost, _ALWAYS)
         is_reduced = role.kind == "reduce"
-        rank = SCALARS if shape == () and not is_reduced else LOOP
-        self.homes[value] = Home(level, rank, shape)
+        if shape == () and not is_reduced:
+            count = self._lengths[level] = self._lengths.get(level, -1) + 1
+            self.homes[value] = Home(level, SCALARS, shape, count // _STRETCH)
+        else:
+            self.homes[value] = Home(level, LOOP, shape)
         self._available[value] = level
         if is_reduced:
             self._available[value] = level + 1
@@ -401,7 +413,7 @@ class Division:
             within = {home} if value in self.kept else set(readers[value])
             if value in self.kept:
                 # Another nest of the level cannot wait for it, and computes it again.
-                within |= {h for h in others if h.level == home.level and h.rank <= home.rank}
+                within |= {h for h in others if not self.is_loaded(value, h)}
             for x in self.sources(value):
                 readers[x] |= within
         self.alive = alive
@@ -419,7 +431,9 @@ class Division:
         own = self.homes[value]
         if value < self.count or own.rank == CALL or own.level < home.level:
             return True
-        return own.level == home.level and own.rank < home.rank
+        if own.level != home.level:
+            return False
+        return own.rank < home.rank or (own.rank == home.rank == SCALARS and own.value < home.value)
 
     def _collect(self) -> list[Step]:
         steps: dict[Home, Step] = {}
@@ -444,6 +458,6 @@ def _cost(op: Op, role: Role) -> int:
     name = elementwise.name_of(op)
     if name in ("div", "sqrt", "reciprocal"):
         return 5
-    if role.kind == "pointwise" and name in elementwise.elementary.NAMES:
+    if role.kind == "pointwise" and name in elementary.NAMES:
         return 20
     return 1

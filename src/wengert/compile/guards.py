@@ -18,6 +18,7 @@ from wengert.compile.program import Guard, GuardFailed, Program
 from wengert.compile.trace import SAME
 from wengert.tape.columns import Constant
 
+
 def outcomes_of(program: Program) -> tuple[Any, ...]:
     """What was decided, in order; of a whole array, its numbers."""
     outcomes: list[Any] = []

@@ -1,9 +1,9 @@
 """A function that was loaded from a file: it needs none of the code that it was made from.
 
 A file holds the ways that a function has taken, for each signature. A call takes the one whose
-arguments fit and whose decisions hold; there is no function to trace another with, so anything else
-is an error that names what is there. The one difficulty is static arguments: whether a number is one
-is in the file, so the arguments of a call are held against those of each signature.
+arguments fit and whose decisions hold; there is no function to trace another with, so anything
+else is an error that names what is there. The one difficulty is static arguments: whether a number
+is one is in the file, so the arguments of a call are held against those of each signature.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wengert.compile.guards import Path, Paths
 from wengert.compile.lower import Options, lower
 from wengert.compile.program import Program, spec_of
 from wengert.compile.store import Stored, load_all
-from wengert.errors import UnsavedCallError
+from wengert.errors import ProgramFormatError, UnsavedCallError
 from wengert.tape.columns import Constant
 
 
@@ -71,7 +71,7 @@ class Loaded:
                 return signature.run(inputs)
         raise UnsavedCallError(
             f"the file holds no program for {_text((args, kwargs))}.",
-            f"It holds: {'; '.join(self.signatures)}. Save the function after a call like this one.",
+            f"It holds {'; '.join(self.signatures)}. Save the function after a call like this one.",
         )
 
     def __repr__(self) -> str:
@@ -102,7 +102,7 @@ class _Signature:
 
     @property
     def text(self) -> str:
-        return _text(self.layout.fill(self.specs))
+        return _text(self.layout.fill([_Shown(spec) for spec in self.specs]))
 
     def fits(self, stored: Stored) -> bool:
         """True if another program takes the same arguments."""
@@ -147,8 +147,8 @@ class _Signature:
 
 def _path(stored: Stored) -> Path:
     program = stored.program
-    result = stored.result or _flat_result(program)
-    return Path(program, _Later(program), result)
+    runs: Any = _Later(program)
+    return Path(program, runs, stored.result or _flat_result(program))
 
 
 class _Later:
@@ -162,7 +162,10 @@ class _Later:
 
     @functools.cached_property
     def _lowered(self) -> Any:
-        return lower(self._program, Options())
+        try:
+            return lower(self._program, Options())
+        except AssertionError as error:  # no file that was saved gets here
+            raise ProgramFormatError(f"the program contradicts itself: {error!s:.200}.") from None
 
 
 def _flat_arguments(program: Program) -> Layout:
@@ -189,12 +192,16 @@ def _is_same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(np.all(one == other))
 
 
+class _Shown(str):
+    """The spec of an input, as a leaf of a tree."""
+
+
 def _text(arguments: Any) -> str:
     """Arguments as text: specs of arrays and numbers, values of all else."""
-    leaves = [
-        f"{path}: {leaf if isinstance(leaf, _SPEC) else spec_of(leaf)}"
-        if isinstance(leaf, (_SPEC, float, complex, np.ndarray, np.generic))
-        else f"{path}={leaf!r:.40}"
-        for path, leaf in zip(tree.paths(arguments), tree.leaves(arguments), strict=True)
-    ]
-    return f"({', '.join(leaves)})"
+    parts = []
+    for path, leaf in zip(tree.paths(arguments), tree.leaves(arguments), strict=True):
+        name = ("args" if path.startswith("[0]") else "kwargs") + path[len("[0]") :]
+        if isinstance(leaf, float | complex | np.ndarray | np.generic):
+            leaf = _Shown(spec_of(leaf))
+        parts.append(f"{name}: {leaf}" if isinstance(leaf, _Shown) else f"{name}={leaf!r:.40}")
+    return f"({', '.join(parts)})"

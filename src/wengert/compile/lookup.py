@@ -1,8 +1,8 @@
 """Fancy indices: which element of an array each element of ``a[index]`` is.
 
-An index that holds integer arrays (or masks, which are constants here) is a list of parts, one per axis
-of the array: an affine place, or an array in which the place stands. `read`, `write`, `gather` and
-`scatter` are brought to this form. The one difficulty is where NumPy puts the axes of the arrays.
+An index that holds integer arrays (or masks, which are constants here) is a list of parts, one per
+axis of the array: an affine place, or an array in which the place stands. `read`, `write`, `gather`
+and `scatter` are brought to this form. The one difficulty is where NumPy puts the arrays' axes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Found(NamedTuple):
     """The place along an axis stands in an array: at this index of this operand."""
 
     operand: Operand
-    index: Index
+    at: Index
     size: int  # of the axis: a negative place counts from its end
 
 
@@ -64,7 +64,7 @@ class Lookup:
         self.shape = (*kept[: self._start], *self._whole, *kept[self._start :])
 
     def places(self, index: Index) -> list[Affine | Found]:
-        """Where the element at `index` of what is selected lies, for each axis of the array viewed."""
+        """Where the element at `index` of what is selected lies, along each axis."""
         width = len(self._whole)
         inner = index[self._start : self._start + width]
         outer = iter((*index[: self._start], *index[self._start + width :]))

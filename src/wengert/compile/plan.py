@@ -7,6 +7,7 @@ compute what reads it, not by its readers in the program.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -120,7 +121,10 @@ def plan(program: Program) -> Plan:
 def step_reads(division: Division, step: Step) -> set[int]:
     """The values in memory that a step reads, aliases as what they are aliases of."""
     value = step.roots[0]
-    if step.home.rank != CALL:
+    if step.home.rank == SCALARS and all(map(division.is_plain, step.roots)):
+        own = set(step.roots)
+        found = {x for root in step.roots for x in division.sources(root)} - own
+    elif step.home.rank != CALL:
         found = _scanned(
             division, step, [(r, views.axes(len(step.home.shape))) for r in step.roots]
         )
@@ -134,7 +138,7 @@ def step_reads(division: Division, step: Step) -> set[int]:
 
 
 def update_reads(division: Division, value: int) -> list[tuple[Operand, Index]]:
-    """What an update reads, but for the array that it begins from; at which index of what it writes."""
+    """What an update reads but for the array it begins from, by the index of what is written."""
     op, role = division.op(value), division.role(value)
     assert role is not None
     shape = division.view_shape(value)
@@ -142,7 +146,7 @@ def update_reads(division: Division, value: int) -> list[tuple[Operand, Index]]:
     found: list[tuple[Operand, Index]] = [(op.operands[1], _spread(own, division, op.operands[1]))]
     if role.lookup is not None:
         places = role.lookup.places(own)
-        found += [(p.operand, p.index) for p in places if not isinstance(p, views.Affine)]
+        found += [(p.operand, p.at) for p in places if not isinstance(p, views.Affine)]
     return found
 
 
@@ -233,21 +237,26 @@ def _reusable(
     scan = Scan(division, step.home, [(0, n) for n in shape])
     for operand, index in update_reads(division, value):
         scan.follow(operand, index)
-    own = [a for a in scan.accesses if division.aliases.get(a.operand, (a.operand, 0))[0] == start]
     target = division.target(value)
-    apart = all(_are_apart(a.index, target, scan.extents) for a in own if a.operand == start)
-    return start if apart and all(a.operand == start for a in own) else None
+    for access in scan.accesses:
+        read = access.operand
+        if not isinstance(read, int) or division.aliases.get(read, (read, 0))[0] != start:
+            continue
+        if read != start or not _are_apart(access.at, target, scan.extents):
+            return None
+    return start
 
 
-def _are_apart(x: Index, y: Index | None, extents: list[tuple[int, int]]) -> bool:
+def _are_apart(x: Index, y: Index | None, extents: Sequence[tuple[int, int]]) -> bool:
     """True if two indices, each in a loop of its own, never name the same element."""
     if y is None:
         return False
     for a, b in zip(x, y, strict=True):
         first, second = a.bounds(extents), b.bounds(extents)
-        if first is not None and second is not None:
-            if first[1] < second[0] or second[1] < first[0]:
-                return True
+        if first is None or second is None:
+            continue
+        if first[1] < second[0] or second[1] < first[0]:
+            return True
     return False
 
 

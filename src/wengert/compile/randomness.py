@@ -151,14 +151,25 @@ def _next(found: Any) -> Iterator[Any]:
         yield from (found.func, found.args, found.keywords)
     elif isinstance(found, FunctionType):
         yield from _of_function(found)
+    elif type(found).__module__.startswith("wengert.compile"):
+        yield getattr(found, "__wrapped__", None)
     elif not isinstance(found, ModuleType):
-        # A class of the user's: its methods, by their code, and what the object itself holds.
-        yield from (getattr(found, "__dict__", {}) or {}).values()
+        # What an object holds; of a class of the user's, its methods, too, by their code.
+        yield from _attributes(found).values()
         if _is_users(type(found)):
             yield from vars(type(found)).values()
             slots = getattr(type(found), "__slots__", ())
             for slot in (slots,) if isinstance(slots, str) else slots:
                 yield getattr(found, slot, None)
+
+
+def _attributes(found: Any) -> dict[str, Any]:
+    """The ``__dict__`` of an object, past any `__getattr__` of its own."""
+    try:
+        attributes = object.__getattribute__(found, "__dict__")
+    except AttributeError:
+        return {}
+    return attributes if isinstance(attributes, dict) else {}
 
 
 def _is_users(kind: type) -> bool:

@@ -95,9 +95,9 @@ def to_source(
     return _Writer(program, name, lines).module(result)
 
 
-def large_constants(program: Program) -> dict[str, np.ndarray]:
-    """The arrays that the printed function takes as keyword arguments, by name."""
-    writer = _Writer(program, "f", lines=False)
+def large_constants(program: Program, name: str = "value_and_grad") -> dict[str, np.ndarray]:
+    """The arrays that the function printed under a name takes as keyword arguments."""
+    writer = _Writer(program, name, lines=False)
     writer.module(None)
     return writer.large
 
@@ -238,6 +238,10 @@ class _Writer:
         position = k - len(program.inputs) + 1
         is_last = len(program.ops) == position or program.ops[position].place != op.place
         given = op.place.name if op.place is not None and is_last else None
+        if op.primitive.name in _WRITES:  # the array is named, not its part
+            base = op.operands[0]
+            given = (given or "").partition("[")[0]
+            given = given or (self.scope.values[base] if isinstance(base, int) else None)
         name = self.names.new(_identifier(given) or f"v{k}")
         self.scope.values.append(name)
         return name
@@ -247,45 +251,49 @@ class _Writer:
     def _write_loop(self, k: int, op: Op) -> None:
         """A stretch that repeats: values carried on, elements read, values collected."""
         body, carried = op.parameters["body"], op.parameters["carried"]
-        stacked = op.parameters["stacked"]
+        stacked, is_reverse = op.parameters["stacked"], op.parameters["reverse"]
         operands = [self._operand(x) for x in op.operands]
+        arrays = operands[carried : carried + len(stacked)]
         held = [self.names.new(_output_name(body, x) or f"h{k}") for x in range(carried)]
         lists = [self.names.new(f"rows{k}") for _ in body.outputs[carried:]]
         for name, start in zip(held, operands, strict=False):
             self._assign(name, start)
         for name in lists:
             self._assign(name, ast.List([]))
+        fixed = [self._named(x) for x in operands[carried + len(stacked) :]]
+        elements = [self.names.new(f"e{k}") for _ in stacked]
         turn, outer = self.names.new("t"), self.scope
-        turns, is_reverse = f"range({op.parameters['count']})", op.parameters["reverse"]
+        turns = f"range({op.parameters['count']})"
         turns = f"reversed({turns})" if is_reverse else turns
         self.body.append(f"{' ' * outer.indent}for {turn} in {turns}:")
-        elements = [self.names.new(f"e{k}") for _ in stacked]
-        fixed = [self._fixed(x) for x in operands[carried + len(stacked) :]]
         self.scope = _scope(body, [*held, *elements, *fixed], outer.indent + _INDENT)
-        for name, part, array, spec in zip(
-            elements, stacked, operands[carried:], body.inputs[carried:], strict=False
-        ):
+        specs = body.inputs[carried : carried + len(stacked)]
+        for name, part, array, spec in zip(elements, stacked, arrays, specs, strict=True):
             self._assign(name, _element(array, part, turn, spec))
         self._write_scope()
-        outputs = [self._operand(x) for x in body.outputs]
-        pad = " " * self.scope.indent
-        self.body += [
-            f"{pad}{name}.append({flat(value)})"
-            for name, value in zip(lists, outputs[carried:], strict=True)
-        ]
-        changed = [(a, b) for a, b in zip(held, outputs, strict=False) if a != flat(b)]
-        if len(changed) == 1:
-            self._assign(changed[0][0], changed[0][1])
-        elif changed:
-            self.body += exchange([a for a, _ in changed], [b for _, b in changed], len(pad))
+        self._write_end_of_turn(held, lists)
         self.scope, self._line = outer, None
-        order = "[::-1]" if is_reverse else ""
         for name in lists:
-            self._assign(name, expression(f"np.stack({name}{order})"))
+            self._assign(name, expression(f"np.stack({name}{'[::-1]' if is_reverse else ''})"))
         self.scope.values.append("")  # a tuple that only its parts are taken of
         self.scope.parts.update({(k, position): x for position, x in enumerate([*held, *lists])})
 
-    def _fixed(self, node: ast.expr) -> str:
+    def _write_end_of_turn(self, held: list[str], lists: list[str]) -> None:
+        """Collect what is collected, and carry on what is carried on."""
+        outputs = [self._operand(x) for x in self.scope.program.outputs]
+        for name, value in zip(lists, outputs[len(held) :], strict=True):
+            call = ast.Call(ast.Attribute(ast.Name(name), "append"), [value], [])
+            self.body += statement(call, self.scope.indent)
+        changed = [(a, b) for a, b in zip(held, outputs, strict=False) if a != flat(b)]
+        if len(changed) == 1:
+            self._assign(*changed[0])
+        elif changed:
+            targets, values = [a for a, _ in changed], [b for _, b in changed]
+            self.body += exchange(targets, values, self.scope.indent)
+        elif not lists and not self.scope.program.ops:
+            self.body.append(f"{' ' * self.scope.indent}pass")
+
+    def _named(self, node: ast.expr) -> str:
         """The name of an operand that stays the same in every turn."""
         if isinstance(node, ast.Name):
             return node.id

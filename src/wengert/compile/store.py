@@ -399,11 +399,13 @@ class _Reader:
             raise bad("an output is a tuple")
         guards = tuple([self._guard(x, known) for x in _list(data, "guards")])
         program = Program(tuple(inputs), tuple(ops), outputs, guards, names)
-        return Stored(
-            program,
-            self._layout(data["arguments"], len(inputs), "the arguments"),
-            self._layout(data["result"], len(outputs), "the result"),
-        )
+        arguments = self._layout(data["arguments"], len(inputs), "the arguments")
+        if arguments is not None:
+            numbers = [x for x in arguments.leaves if not isinstance(x, Constant)]
+            if sorted(numbers) != list(range(len(inputs))):
+                raise bad("the arguments do not hold each input once")
+        result = self._layout(data["result"], len(outputs), "the result")
+        return Stored(program, arguments, result)
 
     def _layout(self, data: Any, count: int, what: str) -> Layout | None:
         if data is None:
@@ -450,7 +452,8 @@ class _Reader:
         spec = known[value].specs[0]
         if known[value].is_tuple or spec.shape or spec.dtype.kind not in "biu":
             raise bad(f"a guard stands on {spec}")
-        if type(data[1]) not in (bool, int) or abs(data[1]) >= 2**64:
+        expected = bool if spec.dtype.kind == "b" else int
+        if type(data[1]) is not expected or abs(data[1]) >= 2**64:
             raise bad(f"a guard expects {shown(data[1])}")
         place = None if self._place(data[2]) is None else _place(data[2], self._place_list[data[2]])
         return Guard(value, data[1], place)  # its own place: what tells guards apart

@@ -8,6 +8,7 @@ slip past: whatever asks an Array for its number goes through `decide`.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,18 +16,21 @@ from typing import Any
 import numpy as np
 
 from wengert.compile.program import Guard, Op, Operand, Program, Spec, spec_of
-from wengert.errors import CapturedArrayError, TraceEndedError
+from wengert.errors import CapturedArrayError, TraceEndedError, user_frame
 from wengert.primitives.adjoints import like_of
 from wengert.primitives.family import Primitive, locally_constant
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
-from wengert.primitives.registry import REGISTRY
+from wengert.primitives.selection import nonzero_of
+from wengert.primitives.sorting import unique_positions
+from wengert.primitives.statistics import edges_of
 from wengert.tape.array import CONSTANTS, Array, Path, Trace, decided, from_outside, rebuild
 from wengert.tape.columns import Constant, Place, place
-from wengert.tape.regular import FINITE, GIVEN, grade, grade_of
+from wengert.tape.regular import FINITE, GIVEN, REGULAR, grade, grade_of
 from wengert.tape.writing import put
 
 _WHOLE = frozenset("iub")
+_FLOATS = {float: spec_of(0.0), np.float64: spec_of(np.float64(0))}  # what long programs are of
 _PYTHON = frozenset({bool, int, float, complex})
 _PLAIN = frozenset({bool, int, float, str, type(None), np.dtype, type, slice})
 _EVERY = 1024  # operations between two looks at the clock
@@ -63,6 +67,7 @@ class Recorder(Trace):
         self.has_ended = False
         self.has_text = False  # text was made of a value
         self._guarded: set[int] = set()
+        self._last: Place | None = None
         self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def input(self, value: Any) -> Array:
@@ -135,20 +140,33 @@ class Recorder(Trace):
             raise TraceAbandoned(f"it records more than {self.max_ops} operations", place())
         if not len(ops) % _EVERY and time.monotonic() > self.deadline:
             raise TraceAbandoned("tracing it takes too long", place())
-        spec = spec_of(out)
-        ops.append(Op(primitive, tuple(own), parameters, spec, place()))
+        kind = type(out)
+        spec = _FLOATS.get(kind) or spec_of(out)
+        ops.append(Op(primitive, tuple(own), parameters, spec, self._place()))
         self.grades.append(self._graded(primitive, own, spec))
         index = len(self.grades) - 1
-        if type(out) is not tuple and not isinstance(out, tuple):
+        if kind in _FLOATS or not isinstance(out, tuple):
             return Array(out, self, index)
         parts = [self._add(PART, (index,), x, {"position": k}) for k, x in enumerate(out)]
         return rebuild(out, parts)
 
+    def _place(self) -> Place | None:
+        """Where user code is; the same object while it is at one place."""
+        frame = user_frame(sys._getframe(2))
+        if frame is None:
+            return None
+        last = self._last
+        if last is None or last.code is not frame.f_code or last.instruction != frame.f_lasti:
+            last = self._last = Place(frame.f_code, frame.f_lasti, frame.f_lineno)
+        return last
+
     def _graded(self, primitive: Primitive, own: Sequence[Operand], spec: Spec) -> int:
         if spec.dtype.kind not in "fc":
             return FINITE
-        grades = [grade_of(x.value) if isinstance(x, Constant) else self.grades[x] for x in own]
-        constants = [x.value if isinstance(x, Constant) else None for x in own]
+        grades = [self.grades[x] if isinstance(x, int) else grade_of(x.value) for x in own]
+        if primitive.name in REGULAR:
+            return max(grades)
+        constants = [x.value if type(x) is Constant else None for x in own]
         return grade(primitive, constants, grades)
 
     def grade(self, x: Array) -> int:
@@ -231,7 +249,7 @@ class Recorder(Trace):
 
 def _array(x: Any) -> Array:
     """What NumPy's functions make of an Array, for those who check types."""
-    return x  # type: ignore[no-any-return]
+    return x
 
 
 def _distinct(at: Place | None) -> Place | None:
@@ -291,22 +309,18 @@ def _inlined(primitive: Any, function: Callable[..., Any], operands: Any) -> Any
 # ------------------------------------------------------------------------- data-dependent shapes
 
 
-def _measure(name: str) -> Primitive:
+def _measure(primitive: Primitive) -> Primitive:
     """How many elements the (first) result of a primitive has, as a value that can be guarded."""
-    primitive = REGISTRY[name]
 
     def size(*operands: Any, **parameters: Any) -> Any:
         out = primitive.function(*operands, **parameters)
         return np.intp(np.size(out[0] if isinstance(out, tuple) else out))
 
-    return locally_constant(size, primitive.operands, name=f"size of {name}")
+    return locally_constant(size, primitive.operands, name=f"size of {primitive.name}")
 
 
 # Primitives whose result has a shape that depends on numbers: the program guards its size.
-MEASURES = {name: _measure(name) for name in ("nonzero", "unique_positions", "histogram_edges")}
-MEASURES["nonzero"] = locally_constant(
-    lambda a: np.intp(np.count_nonzero(a)), ("a",), name="size of nonzero"
-)
+MEASURES = {p.name: _measure(p) for p in (nonzero_of, unique_positions, edges_of)}
 if np.linalg.eigvals(np.eye(1)).dtype.kind != "c":  # before NumPy 2.5 the dtype depends, too
     MEASURES["eig"] = locally_constant(
         lambda a: np.bool_(np.linalg.eigvals(a).dtype.kind == "c"), ("a",), name="dtype of eig"

@@ -1,4 +1,4 @@
-"""Where an element of a view lies in what is viewed: index maps of reshape, transpose, slices …
+"""Where an element of a view lies in what is viewed: index maps of reshapes, transposes, slices.
 
 An index is one `Affine` number per axis: a constant and multiples of symbols, which are axes of a
 loop nest (ints) or values found at run time (strings). The one difficulty is reshape, which is
@@ -25,7 +25,7 @@ class Affine(NamedTuple):
     constant: int
     terms: tuple[tuple[Symbol, int], ...] = ()
 
-    def __add__(self, other: Any) -> Affine:  # type: ignore[override]
+    def __add__(self, other: Any) -> Affine:
         if isinstance(other, int):
             return Affine(self.constant + other, self.terms)
         if not other.terms:
@@ -71,6 +71,8 @@ def axes(count: int) -> Index:
 
 def aligned(index: Index, shape: Shape) -> Index:
     """The index into an operand of `shape` that is broadcast to where `index` points."""
+    if not shape:
+        return ()
     extra = len(index) - len(shape)
     return tuple([ZERO if n == 1 else index[extra + k] for k, n in enumerate(shape)])
 
@@ -91,13 +93,13 @@ def flat(index: Index, strides: Shape) -> Affine:
     return total
 
 
-# ---------------------------------------------------------------------------------------------- views
+# -------------------------------------------------------------------------------------------- views
 
 Back = Callable[[Index], Index | None]
 
 
 def back(op: Op, shape: Shape) -> Back | None:
-    """The index map of an operation that only views its operand (of `shape`); None if it does more."""
+    """The index map of an operation that only views its operand (of `shape`), or None."""
     name, parameters = op.primitive.name, op.parameters
     if name == "read":
         return path_back(parameters["path"], shape)
@@ -217,11 +219,11 @@ def _getitem(key: Any, shape: Shape) -> tuple[Back, Shape] | None:
 
 
 class Piece(NamedTuple):
-    """What an index takes of one axis: `count` places from `start`; `step` 0 is one place, no axis."""
+    """What an index takes of an axis: `length` places from `start`; `step` 0: one, no axis."""
 
     start: int
     step: int
-    count: int
+    length: int
 
 
 def pieces_of(key: Any, shape: Shape) -> tuple[list[Piece | None], Shape]:

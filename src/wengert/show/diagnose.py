@@ -71,9 +71,9 @@ def _unreached(graph: Graph) -> Iterator[Mark]:
     if all(node.adjoint is None for node in graph.nodes):
         return  # it was not swept
     for node in graph.nodes:
-        if node.kind in ("input", "parameter", "data") and node.index is not None:
-            if node.adjoint is None:
-                yield Mark(node.id, "disconnected", "does not reach the target")
+        is_start = node.kind in ("input", "parameter", "data") and node.index is not None
+        if is_start and node.adjoint is None:
+            yield Mark(node.id, "disconnected", "does not reach the target")
 
 
 def _zeros(graph: Graph) -> Iterator[Mark]:

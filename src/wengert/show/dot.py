@@ -32,8 +32,8 @@ def dot_of(
     lines += _items(graph, view, view.root, numbers, colours, marks or {}, "  ")
     for wire in view.wires:
         ends = f"{numbers[id(wire.source)]} -> {numbers[id(wire.target)]}"
-        times = f"\N{MULTIPLICATION SIGN} {wire.count}"
-        more = f"label={quoted(times)}" if wire.count > 1 else ""
+        times = f"\N{MULTIPLICATION SIGN} {wire.uses}"
+        more = f"label={quoted(times)}" if wire.uses > 1 else ""
         if wire.around is not None:
             more = 'style=dashed, constraint=false, label="next"'
         lines.append(f"  {ends}{f' [{more}]' if more else ''};")
@@ -62,11 +62,12 @@ def _items(
         numbers[id(item)] = number = f"n{len(numbers)}"
         if item.is_frame:
             yield f"{indent}subgraph cluster_{number} {{"
-            yield f'{indent}  label={quoted(shortened(item.title, 40))}; color="{colours["frame-line"]}";'
+            yield f"{indent}  label={quoted(shortened(item.title, 40))};"
+            yield f'{indent}  color="{colours["frame-line"]}";'
             yield from _items(graph, view, item, numbers, colours, marks, indent + "  ")
             yield f"{indent}}}"
             continue
-        notes = list(dict.fromkeys(note for k in item.nodes for note in marks.get(k, ())))
+        notes = list(dict.fromkeys(f"! {m}" for k in item.nodes for m in marks.get(k, ())))
         look = look_of(graph, item, 1, notes, view.written)
         yield f"{indent}{number} [{_attributes(look, colours)}];"
 
@@ -74,11 +75,11 @@ def _items(
 def _attributes(look: Look, colours: Mapping[str, str]) -> str:
     above = f"{look.name} = {look.above}" if look.name and look.above else look.name or look.above
     parts = [look.caption, look.subtitle, above, look.below and f"adjoint {look.below}"]
-    label = "\n".join([*filter(None, parts), *(f"! {note}" for note in look.notes)])
+    label = "\n".join([*filter(None, parts), *look.notes])
     fill, line = SHAPES.get(look.role, ("paper", "faint"))
     ink = colours["target-text"] if look.role == "target" else colours["value"]
     return (
         f"label={quoted(label)}, tooltip={quoted(look.hover)}, "
         f'shape={_FORMS.get(look.outline, "box")}, fillcolor="{colours[fill]}", '
-        f'color="{colours["warning" if look.notes else line]}", fontcolor="{ink}"'
+        f'color="{colours["warning" if look.is_marked else line]}", fontcolor="{ink}"'
     )

@@ -66,7 +66,8 @@ def explain(f: Any, *args: Any, check: bool = False, **kwargs: Any) -> Explanati
 
     Examples
     --------
-    >>> print(wg.explain(lambda x, y: np.sin(x * y) + y, 1.5, 2.0))
+    >>> from wengert.show.explain import explain
+    >>> print(explain(lambda x, y: np.sin(x * y) + y, 1.5, 2.0))
     #   name  operation              value        adjoint  local derivatives
         x                              1.5   -1.979984993
         y                                2  -0.4849887449

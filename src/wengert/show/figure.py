@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from wengert.errors import MissingExtraError
-from wengert.show.layout import commands
 from wengert.show.lettering import visible
+from wengert.show.lines import commands
 from wengert.show.scene import Line, Scene, Shape, Text
 from wengert.show.themes import LINES, SHAPES, TEXTS, THEMES
 
@@ -90,6 +90,9 @@ def _draw_shape(axes: Any, shape: Shape, colours: Mapping[str, str]) -> None:
     for shift in (6, 3, 0) if shape.kind == "stack" else (0,):
         path = _rounded(x + shift, y - shift, w, h, min(radius, w / 2))
         axes.add_patch(PathPatch(path, **style))
+    if shape.shade > 0:
+        heat = {"facecolor": colours["heat"], "linewidth": 0, "alpha": shape.shade, "zorder": 3}
+        axes.add_patch(PathPatch(path, **heat))
 
 
 def _rounded(x: float, y: float, w: float, h: float, radius: float) -> Any:

@@ -20,6 +20,7 @@ from wengert.show.lettering import written_constants
 from wengert.show.text import Stretch, stretches
 
 READABLE = 60  # things in a picture, above which it is folded
+_LOOPS = 3  # within one another, that may be frames
 MOST = 2500  # things in a picture at all
 
 
@@ -74,15 +75,15 @@ class Wire(NamedTuple):
         The value: the first of those that the wire stands for.
     around : Item or None
         The frame that repeats, for a value that goes from one repetition to the next.
-    count : int
-        How many uses it stands for.
+    uses : int
+        How many uses of the value it stands for.
     """
 
     source: Item
     target: Item
     node: int
     around: Item | None
-    count: int
+    uses: int
 
 
 class View(NamedTuple):
@@ -119,7 +120,7 @@ def folded(graph: Graph, fold: bool | int | Collection[str] = True) -> View:
             'Write fold=True, fold=100 or fold=["layer1", "layer2"].',
         )
     named = () if isinstance(fold, bool | int) else tuple(fold)
-    limit = READABLE if fold is True or named else int(fold)
+    limit = int(fold) if isinstance(fold, int) and fold is not True else READABLE
     plan = _Plan(graph, named)
     depths: list[tuple[bool, int]] = [(False, plan.depth)]
     if fold is not False:
@@ -132,8 +133,8 @@ def folded(graph: Graph, fold: bool | int | Collection[str] = True) -> View:
         raise TapeSizeError(
             f"the tape has {len(graph)} entries, of which {view.root.size - 1} are left after "
             f"folding; a picture shows at most {MOST}.",
-            'Put parts of the code into functions or with wg.scope("name"):, which are folded; draw '
-            "fewer repetitions; or print the tape, which has no limit."
+            'Put parts of the code into functions or with wg.scope("name"):, which are folded; '
+            "draw fewer repetitions; or print the tape, which has no limit."
             if fold is not False
             else "Leave out fold=False: what repeats is then shown once.",
         )
@@ -142,16 +143,16 @@ def folded(graph: Graph, fold: bool | int | Collection[str] = True) -> View:
 
 def nested(keys: Sequence[Hashable]) -> list[Stretch]:
     """The outermost stretches that repeat, where these hold others that repeat."""
-    found = list(stretches(keys))
-    while True:
+    found = [Stretch(k, 1, 1) for k in range(len(keys))]
+    # The short ones first: a loop within a loop is then one step of it.
+    for longest in (1, 2, 4, 8, 16, 32, 64, 128):
         tokens: list[Hashable] = [
             keys[s.start] if s.times == 1 else (tuple(keys[s.start : s.start + s.length]), s.times)
             for s in found
         ]
-        outer = list(stretches(tokens))
-        if all(stretch.times == 1 for stretch in outer):
-            return found
+        outer = stretches(tokens, longest)
         found = [_joined(found[s.start : s.start + s.length], s.times) for s in outer]
+    return found
 
 
 def _joined(parts: Sequence[Stretch], times: int) -> Stretch:
@@ -173,13 +174,13 @@ class _Plan:
         self.skipped = self._skipped()
         # Of each group its operations and groups, in the order of the tape; a group is ~number.
         self.children: dict[int, list[int]] = defaultdict(list)
-        self.depth = 0
+        self.depth = _LOOPS
         placed = {0}
         for node in graph.nodes:
             if not node.is_operation:
                 continue
             path = [g for g in graph.path(node.group) if g not in self.skipped]
-            self.depth = max(self.depth, len(path) + 1)
+            self.depth = max(self.depth, len(path) + _LOOPS)
             for outer, inner in zip([0, *path], path, strict=False):
                 if inner not in placed:
                     placed.add(inner)
@@ -189,7 +190,7 @@ class _Plan:
         self._signatures: dict[int, int] = {}
 
     def _skipped(self) -> set[int]:
-        """Calls that need no frame: of functions without name, of one operation, alone in a scope."""
+        """Calls that need no frame: without name, of one operation, or alone in a scope."""
         counts = [0] * len(self.graph.groups)
         for node in self.graph.nodes:
             if node.is_operation:
@@ -369,8 +370,8 @@ class _Making:
             item = Item([], parent=frame, times=len(nodes))
             uses = self.graph.out_of(nodes[0])
             self._insert(frame, item, uses[0].target if uses else -1)
-            for k, node in enumerate(nodes):
-                self._put(node, item, turns and ((turns[0][0], k), *turns[1:]))
+            for k, number in enumerate(nodes):
+                self._put(number, item, turns and ((turns[0][0], k), *turns[1:]))
 
     def _put(self, node: int, item: Item, turns: Turns) -> None:
         item.nodes.append(node)
@@ -418,7 +419,8 @@ class _Making:
             if self.plan.is_hidden[edge.source]:
                 continue
             source, target = self.item_of[edge.source], self.item_of[edge.target]
-            assert source is not None and target is not None
+            assert source is not None
+            assert target is not None
             around = self._carried(edge.source, edge.target)
             if source is target and (source.is_box or source.times > 1):
                 continue  # within a box, or from one repetition to the next
@@ -426,7 +428,7 @@ class _Making:
             value = id(source) if len(source.nodes) == 1 or not source.is_box else edge.source
             key = (value, id(target), position, id(around))
             if key in found:
-                found[key] = found[key]._replace(count=found[key].count + 1)
+                found[key] = found[key]._replace(uses=found[key].uses + 1)
             else:
                 found[key] = Wire(source, target, edge.source, around, 1)
         return list(found.values())

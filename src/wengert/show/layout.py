@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import NamedTuple
+
+from wengert.show.lines import Step
 
 SPACE = 16.0  # between boxes of a column
 LANE = 10.0  # between lines that pass
 CHANNEL = 26.0  # between columns, at least
-ROUND = 6.0  # radius of corners
 SHORT = 9  # columns, in which inputs stay at the left
 _SLACK = 1.25  # of the width wanted, before a drawing goes on in a further row
 _ROUNDS = 12  # of ordering; a few are enough, and the best is kept
@@ -58,14 +60,6 @@ class Link(NamedTuple):
     target: int
     output: int = 0
     input: int = -1
-
-
-class Step(NamedTuple):
-    """One piece of a line, to a point: straight, or a curve that starts and ends level."""
-
-    x: float
-    y: float
-    is_curve: bool = False
 
 
 class Layout(NamedTuple):
@@ -196,7 +190,7 @@ class _Net:
                 self.columns[rank].append(dummy)
             chain.append(self._dummies[key])
         chain.append(target)
-        for left, right in zip(chain, chain[1:], strict=False):
+        for left, right in pairwise(chain):
             start = leaves if left is source else 0.0
             end = self._input(link) if right is target else 0.0
             key_of_joint = (id(left), id(right), start, end)
@@ -323,10 +317,29 @@ class _Net:
             sides = "into" if k % 2 == 0 else "out"
             for column in columns:
                 self._settle(column, sides if k < 6 else "both")
+        self._straighten()
         top = min(v.y - v.above for column in self.columns for v in column)
         for column in self.columns:
             for vertex in column:
                 vertex.y -= top
+
+    def _straighten(self) -> None:
+        """Make lines level that lack little: on from a box that leads to one only, and dummies."""
+        for column in self.columns[1:]:
+            for k, vertex in enumerate(column):
+                if len(vertex.into) != 1:
+                    continue
+                other, offset, own = vertex.into[0]
+                if len(other.out) > 1 and not (vertex.box < 0 and other.box < 0):
+                    continue
+                wanted = other.y + offset - own
+                upper = column[k - 1] if k else None
+                lower = column[k + 1] if k + 1 < len(column) else None
+                is_free = (upper is None or upper.y + _apart(upper, vertex) <= wanted) and (
+                    lower is None or wanted + _apart(vertex, lower) <= lower.y
+                )
+                if is_free:
+                    vertex.y = wanted
 
     def _settle(self, column: list[_Vertex], sides: str) -> None:
         """The heights of one column, given those of its neighbours, with least squared distance."""
@@ -467,7 +480,7 @@ class _Places:
         own = self.net._output(link)
         y = source.y + own + self.heights[source.rank]
         steps = [Step(self.left_of(source) + box.width, y)]
-        for left, right in zip(chain, chain[1:], strict=False):
+        for left, right in pairwise(chain):
             offset = own if left is source else 0.0
             y = left.y + offset + self.heights[left.rank]
             steps.append(Step(self.lefts[left.rank] + self.widths[left.rank], y))
@@ -489,54 +502,6 @@ class _Places:
         return [Step(right, y), Step(right, lane), Step(x, lane), Step(x, end)]
 
 
-def straightened(steps: list[Step]) -> list[Step]:
-    """Without points on the way along a level line."""
-    kept = steps[:1]
-    for k, step in enumerate(steps[1:], 1):
-        following = steps[k + 1] if k + 1 < len(steps) else None
-        is_passed = (
-            following is not None
-            and not following.is_curve
-            and kept[-1].y == step.y == following.y
-            and not step.is_curve
-        )
-        if not is_passed and (step.x, step.y) != (kept[-1].x, kept[-1].y):
-            kept.append(step)
-    return kept
-
-
-def commands(steps: Sequence[Step]) -> Iterator[tuple[str, tuple[float, ...]]]:
-    """A line as moves of a pen: M to a point, L straight, C along a cubic, Q along a parabola."""
-    yield "M", (steps[0].x, steps[0].y)
-    x, y = steps[0].x, steps[0].y
-    for k, step in enumerate(steps[1:], 1):
-        if step.is_curve:
-            middle = (x + step.x) / 2
-            yield "C", (middle, y, middle, step.y, step.x, step.y)
-            x, y = step.x, step.y
-            continue
-        following = steps[k + 1] if k + 1 < len(steps) else None
-        if following is None or following.is_curve or not _is_corner((x, y), step, following):
-            yield "L", (step.x, step.y)
-            x, y = step.x, step.y
-            continue
-        before, after = _near(step, x, y), _near(step, following.x, following.y)
-        yield "L", before
-        yield "Q", (step.x, step.y, *after)
-        x, y = after
-
-
-def _is_corner(before: tuple[float, float], step: Step, after: Step) -> bool:
-    return (before[0] == step.x) != (after.x == step.x)
-
-
-def _near(step: Step, x: float, y: float) -> tuple[float, float]:
-    """A point near a corner, on the way to another point."""
-    length = abs(x - step.x) + abs(y - step.y)
-    part = min(ROUND, length / 2) / length if length else 0.0
-    return step.x + part * (x - step.x), step.y + part * (y - step.y)
-
-
 def _rows(widths: list[float], channels: list[float], widest: float) -> list[range]:
     """Columns in rows of about equal width, where that makes a drawing much narrower."""
     total = sum(widths) + sum(channels)
@@ -544,7 +509,8 @@ def _rows(widths: list[float], channels: list[float], widest: float) -> list[ran
     if total <= _SLACK * widest:
         return whole
     share = total / -(-total // widest)  # of each row
-    rows, start, filled, used = [], 0, 0.0, 0.0
+    rows: list[range] = []
+    start, filled, used = 0, 0.0, 0.0
     for k, width in enumerate(widths):
         if k > start and used + filled + width / 2 > share * (len(rows) + 1):
             rows.append(range(start, k))

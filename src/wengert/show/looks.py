@@ -48,7 +48,7 @@ class Look(NamedTuple):
     name, above, below : str
         What is written at the start of its wire.
     notes : tuple of str
-        What is written below, as a warning.
+        What is written below; a warning starts with an exclamation mark.
     hover : str
         What is shown when a pointer rests on it.
     trunk : float
@@ -71,8 +71,13 @@ class Look(NamedTuple):
     @property
     def total_width(self) -> float:
         """With the start of the wire."""
-        notes = max((width_of(f"! {note}", SMALL) + 8 for note in self.notes), default=0.0)
+        notes = max((width_of(note, SMALL) + 8 for note in self.notes), default=0.0)
         return max(self.width + self.behind + self.trunk, notes)
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether something is wrong with it."""
+        return any(note.startswith("!") for note in self.notes)
 
     @property
     def behind(self) -> float:
@@ -113,9 +118,7 @@ def look_of(
             caption = f"{caption} \N{HORIZONTAL ELLIPSIS} {last}"
         name = "" if _is_inner(graph, node) else name_of(node)
         above = _range(nodes, number_text, "value")
-    elif node.kind == "constant":
-        caption, name, above = number_text(node.value), "", ""
-    elif node.index is None:  # data that is on no tape: its name is its value
+    elif node.index is None or node.kind == "constant":  # what is on no tape: its value names it
         caption, name, above = number_text(node.value), "", ""
     else:
         caption, name, above = shortened(node.name), "", _range(nodes, number_text, "value")

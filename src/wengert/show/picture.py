@@ -11,27 +11,29 @@ import os
 import tempfile
 import webbrowser
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from wengert.compile.api import Compiled
 from wengert.compile.program import Program
 from wengert.errors import ArgumentError, PictureError
 from wengert.frontends.gradient_tape import GradientTape
 from wengert.frontends.nodes import Tape
 from wengert.show.diagnose import Mark, diagnosed
 from wengert.show.dot import dot_of
-from wengert.show.files import write_bytes
 from wengert.show.figure import raster_of
+from wengert.show.files import write_bytes
 from wengert.show.folding import View, folded
 from wengert.show.graph import Graph
-from wengert.show.sources import graph_of
 from wengert.show.scene import Scene, scene_of
+from wengert.show.sources import graph_of
 from wengert.show.svg import svg_of
 from wengert.show.themes import THEMES
 from wengert.transforms.trace import Trace
 
 Fold = bool | int | Collection[str]
+_NONE: Mapping[int, float] = {}
 
 
 def draw(
@@ -42,13 +44,14 @@ def draw(
     diagnose: bool = False,
     parameters: Collection[str] = (),
     widest: float = 1400.0,
+    shades: Mapping[int, float] | None = None,
     **kwargs: Any,
 ) -> Picture:
     """Draw a computation as a circuit: values in black above its wires, adjoints in red below.
 
     Parameters
     ----------
-    f : callable, Trace, Tape, GradientTape, Program or Array
+    f : callable, Trace, Tape, GradientTape, Compiled, Program or Array
         Plain NumPy code, run at the arguments that follow; or any tape. After a `GradientTape`
         follow the target and, if wanted, the sources; an Array of PyTorch's form stands for all
         that it was computed from.
@@ -68,6 +71,9 @@ def draw(
         arrays.
     widest : float
         Width in pixels beyond which the picture goes on in a further row.
+    shades : mapping of int to float, optional
+        Shares of the entries in a whole, by their index on the tape, shown by colour and in
+        percent: ``tape.draw(shades=profile.shares())``.
 
     Returns
     -------
@@ -81,7 +87,8 @@ def draw(
 
     Examples
     --------
-    >>> picture = wg.draw(lambda x, y: x * y + y, 3.0, 2.0)
+    >>> from wengert.show.picture import draw
+    >>> picture = draw(lambda x, y: x * y + y, 3.0, 2.0)
     >>> picture
     <picture of <lambda>: 4 nodes, 4 shown>
     >>> picture.svg()[:35]
@@ -92,7 +99,7 @@ def draw(
             f"theme={theme!r:.40} is none of 'auto', 'light' and 'dark'.", "Pass one of these."
         )
     graph = graph_of(f, *args, parameters=parameters, **kwargs)
-    return Picture(graph, theme, fold, diagnose, widest)
+    return Picture(graph, theme, fold, diagnose, widest, shades or _NONE)
 
 
 class Picture:
@@ -108,8 +115,21 @@ class Picture:
         What a diagnosis found; empty if none was asked for.
     """
 
-    def __init__(self, graph: Graph, theme: str, fold: Fold, diagnose: bool, widest: float):
+    def __init__(
+        self,
+        graph: Graph,
+        theme: str = "auto",
+        fold: Fold = True,
+        diagnose: bool = False,
+        widest: float = 1400.0,
+        shades: Mapping[int, float] = _NONE,
+    ):
         self.graph, self.theme = graph, theme
+        self._shades = {
+            node.id: shades[node.index]
+            for node in graph.nodes
+            if node.index is not None and node.index in shades
+        }
         self.marks: list[Mark] = diagnosed(graph) if diagnose else []
         self._fold, self._widest = fold, widest
         self._view = folded(graph, fold)
@@ -122,7 +142,9 @@ class Picture:
     @functools.cached_property
     def scene(self) -> Scene:
         """The picture as shapes, lines and texts at their places."""
-        return scene_of(self.graph, self._view, widest=self._widest, marks=self._notes)
+        return scene_of(
+            self.graph, self._view, widest=self._widest, marks=self._notes, shades=self._shades
+        )
 
     @property
     def _notes(self) -> dict[int, list[str]]:
@@ -223,7 +245,7 @@ WRITERS: dict[str, Callable[[Picture], str | bytes]] = {
 
 def _attach() -> None:
     """Give every kind of tape its ``draw``: the layers below hold data, this one shows it."""
-    for kind in (Trace, Tape, GradientTape, Program):
+    for kind in (Trace, Tape, GradientTape, Program, Compiled):
 
         def method(self: Any, *args: Any, **options: Any) -> Picture:
             return draw(self, *args, **options)

@@ -1,6 +1,7 @@
-"""Makes a `Graph` of a `Trace`, of the article's tape of nodes, and of a compiled `Program`.
+"""Makes a `Graph` of a `Trace` and of the article's tape of nodes.
 
-What TensorFlow's and PyTorch's forms record is in `recorded.py`; `sources.py` chooses. The one
+What TensorFlow's and PyTorch's forms record is in `recorded.py`, what is compiled in
+`programs.py`; `sources.py` chooses. The one
 difficulty is constants, which no tape has entries for: each becomes a node before the operation
 that uses it, an array that several use one node.
 """
@@ -13,22 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from wengert.compile.program import Op, Program, interpret, run_op
-from wengert.errors import ArgumentError
 from wengert.frontends.nodes import CompNode, ConstantNode, Tape, _variables
 from wengert.frontends.replay import _lent
 from wengert.primitives.adjoints import like_of
 from wengert.primitives.family import Elementwise, Primitive
 from wengert.primitives.joining import part as PART
 from wengert.show.graph import Edge, Graph, Local, Node
-from wengert.show.text import expression_of, place_key, step_of
+from wengert.show.text import place_key, step_of
 from wengert.show.values import value_text
 from wengert.tape.array import concrete
-from wengert.tape.columns import Constant, Place
 from wengert.tape.scopes import WHOLE, Group, Scope
-from wengert.tape.sweep import Parts, backward
 from wengert.transforms.arguments import name_of
-from wengert.transforms.trace import Entry, Trace, trace
+from wengert.transforms.trace import Entry, Trace
 
 
 def swept(traced: Trace) -> Trace:
@@ -99,7 +96,7 @@ def trace_graph(traced: Trace, *, parameters: Collection[str] = ()) -> Graph:
             "is_target": entry.index in targets,
         }
         if entry.primitive is None:
-            numbers.append(made.add(_input_kind(entry.name, names, parameters), entry.name, **told))
+            numbers.append(made.add(input_kind(entry.name, names, parameters), entry.name, **told))
             continue
         operands = [
             numbers[x] if isinstance(x, int) else made.constant(x.value, group)
@@ -124,7 +121,7 @@ def trace_graph(traced: Trace, *, parameters: Collection[str] = ()) -> Graph:
     return Graph(made.nodes, made.edges, groups, name_of(traced.function), cached(local))
 
 
-def _input_kind(name: str, names: Sequence[str], parameters: Collection[str]) -> str:
+def input_kind(name: str, names: Sequence[str], parameters: Collection[str]) -> str:
     """Whether an input is a parameter or data, by the argument that holds it."""
     if parameters:
         chosen = name in parameters or name.partition("[")[0] in parameters
@@ -264,7 +261,8 @@ def nodes_graph(tape: Tape, *, parameters: Collection[str] = ()) -> Graph:
     scopes = Scopes()
     numbers: dict[int, int] = {}
     swept_to = [node for node in tape.computations if node._gradient is not None]
-    target = (swept_to or tape.computations or [None])[-1]
+    ends = swept_to or tape.computations
+    target = ends[-1] if ends else None
     for index, node in enumerate(tape.computations):
         operation = node._operation()
         told: dict[str, Any] = {
@@ -333,8 +331,8 @@ def _node_locals(tape: Tape, names: dict[int, str], node: Node) -> list[Local]:
         values = [*[x._output for x in operands], *constants]
         live = [not getattr(x, "is_literal", False) for x in operands] + [False] * len(constants)
         told = [*[names[id(x)] for x in operands], *map(value_text, constants), node.name]
-        given = (primitive, values, made._output, made._gradient, {}, live)
-        return locals_of(*given, told)[: len(operands)]
+        found = locals_of(primitive, values, made._output, made._gradient, {}, live, told)
+        return found[: len(operands)]
     parts = _node_parts(made, made._gradient)
     likes = [like_of(x._output) for x in (made, *operands)]
     slopes: list[Any] = [None] * len(operands)
@@ -355,107 +353,3 @@ def _node_parts(node: CompNode, gradient: Any) -> list[Any]:
         node._gradient = gradient
         node.backward()
         return [x._gradient for x in operands]
-
-
-# ----------------------------------------------------------------------------------------- programs
-
-
-def program_graph(program: Program, *args: Any, parameters: Collection[str] = ()) -> Graph:
-    """The graph of a compiled function; with arguments also its values and adjoints."""
-    made = Builder()
-    numbers: list[int] = []
-    count = len(program.inputs)
-    names = [*(program.names or [f"x{k + 1}" for k in range(count)])]
-    names += [f"v{k + 1}" for k in range(len(program.ops))]
-    unknown = [None] * (count + len(program.ops))
-    values = _program_values(program, args) if args else unknown
-    adjoints = _program_adjoints(program, values) if args else unknown
-    targets = {out for out in program.outputs if isinstance(out, int)}
-    for k, spec in enumerate(program.inputs):
-        kind = _input_kind(names[k], names[:count], parameters)
-        told: dict[str, Any] = {"value": values[k], "adjoint": adjoints[k]}
-        told |= {"shape": spec.shape, "dtype": spec.dtype, "index": k, "is_target": k in targets}
-        numbers.append(made.add(kind, names[k], **told))
-    for k, op in enumerate(program.ops, count):
-        sources = [
-            made.constant(x.value) if isinstance(x, Constant) else numbers[x] for x in op.operands
-        ]
-        operands = [names[x] if isinstance(x, int) else value_text(x.value) for x in op.operands]
-        is_tuple = op.spec.kind == "tuple"
-        told = {
-            "operation": op.primitive.name,
-            "expression": expression_of(op.primitive, operands, op.parameters),
-            "value": values[k],
-            "adjoint": adjoints[k],
-            "shape": None if is_tuple else op.spec.shape,
-            "dtype": None if is_tuple else op.spec.dtype,
-            "parameters": op.parameters,
-            "line": op.place.line if isinstance(op.place, Place) else None,
-            "key": place_key(op.primitive.name, op.place),
-            "index": k,
-            "is_target": k in targets,
-        }
-        numbers.append(made.add("operation", names[k], **told))
-        made.join(sources, numbers[-1], _live(op))
-    local = functools.partial(_program_locals, program, values, names)
-    return Graph(made.nodes, made.edges, (WHOLE,), "compiled program", cached(local))
-
-
-def _live(op: Op) -> list[bool]:
-    """For each operand whether an adjoint flows back to it."""
-    return [
-        isinstance(x, int) and op.primitive.is_differentiable(k) for k, x in enumerate(op.operands)
-    ]
-
-
-def _program_values(program: Program, args: Sequence[Any]) -> list[Any]:
-    if len(args) != len(program.inputs):
-        raise ArgumentError(
-            f"the program has {len(program.inputs)} inputs, but {len(args)} values were given.",
-            "Pass one value for each input, or none to see the program without values.",
-        )
-    values = list(args)
-
-    def keep(op: Op, operands: Any) -> Any:
-        values.append(run_op(op, operands))
-        return values[-1]
-
-    interpret(program, args, keep)
-    return values
-
-
-def _operand_values(op: Op, values: Sequence[Any]) -> list[Any]:
-    return [values[x] if isinstance(x, int) else x.value for x in op.operands]
-
-
-def _program_adjoints(program: Program, values: Sequence[Any]) -> list[Any]:
-    """Adjoints of the sum of the results, by the sweep that tapes have."""
-    entries: list[Any] = [None] * len(program.inputs)
-    for k, op in enumerate(program.ops, len(program.inputs)):
-        live = _live(op)
-        if not any(live):
-            entries.append(None)
-            continue
-        parents = tuple([x if flows else -1 for x, flows in zip(op.operands, live, strict=True)])
-        given = _operand_values(op, values)
-        # An entry for a part of a tuple holds what all its parts are like.
-        likes = tuple([like_of(x) for x in (given[0] if op.primitive is PART else given)])
-        entries.append((op.primitive, parents, (*given, values[k]), likes, op.parameters))
-    adjoints: list[Any] = [None] * len(entries)
-    for out in program.outputs:
-        if isinstance(out, int) and like_of(values[out]).dtype.kind in "fc":
-            seed = like_of(values[out]).ones()
-            adjoints[out] = seed if adjoints[out] is None else adjoints[out] + seed
-    with np.errstate(all="ignore"):
-        backward(entries, adjoints, keep=True)
-    return [x.filled() if type(x) is Parts else x for x in adjoints]
-
-
-def _program_locals(
-    program: Program, values: Sequence[Any], names: Sequence[str], node: Node
-) -> list[Local]:
-    assert node.index is not None
-    op = program.ops[node.index - len(program.inputs)]
-    operands = [names[x] if isinstance(x, int) else value_text(x.value) for x in op.operands]
-    given = (op.primitive, _operand_values(op, values), node.value, node.adjoint, op.parameters)
-    return locals_of(*given, _live(op), [*operands, node.name])

@@ -166,8 +166,8 @@ class _Reading:
                 numbers[id(node)] = made.add(self._kind(node, name), name, **told)
                 continue
             place = node.seen.place if node.seen is not None else None
-            name = self.names.get(id(node)) or (place.name if place is not None else None)
-            name = shown[id(node)] = _unused(name or f"v{k - started + 1}", shown.values())
+            found = self.names.get(id(node)) or (place.name if place is not None else None)
+            name = shown[id(node)] = _unused(found or f"v{k - started + 1}", shown.values())
             group = scopes.group_of(node.seen.scope if node.seen is not None else None)
             numbers[id(node)] = self._add(made, node, name, numbers, shown, group, told)
         local = functools.partial(self._locals, shown)

@@ -1,4 +1,4 @@
-"""A folded graph as shapes, lines and texts at their places: what SVG, PNG and PDF are written from.
+"""A folded graph as shapes, lines and texts at their places: what pictures are written from.
 
 Each thing brings its label with it: a wire starts as a straight piece with the value above and the
 adjoint below, and this piece belongs to the box that is placed. So no label can meet anything else.
@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from wengert.show.folding import Item, View, Wire
 from wengert.show.graph import Graph
-from wengert.show.layout import LANE, ROUND, Box, Layout, Link, Step, layered, straightened
+from wengert.show.layout import LANE, Box, Layout, Link, layered
 from wengert.show.lettering import shortened, width_of
+from wengert.show.lines import ROUND, Step, straightened
 from wengert.show.looks import LABEL, LINE, SMALL, Look, look_of
 from wengert.show.values import value_text
 
@@ -36,6 +38,7 @@ class Shape(NamedTuple):
     role: str
     title: str = ""  # shown when a pointer rests on it
     is_marked: bool = False
+    shade: float = 0.0  # how much of the colour of heat it has, up to 1
 
 
 class Text(NamedTuple):
@@ -108,7 +111,7 @@ class Arranged(NamedTuple):
     height: float
     left: float  # where the layout is in the frame
     top: float
-    ports: dict[Hashable, float]  # their heights in the frame
+    ports: dict[Any, float]  # their heights in the frame
 
 
 def scene_of(
@@ -117,6 +120,7 @@ def scene_of(
     *,
     widest: float = 1400.0,
     marks: Mapping[int, Sequence[str]] | None = None,
+    shades: Mapping[int, float] | None = None,
     has_legend: bool = True,
 ) -> Scene:
     """Lay out a folded graph.
@@ -127,10 +131,12 @@ def scene_of(
         Width beyond which the drawing goes on in a further row.
     marks : mapping of int to sequence of str, optional
         Notes beside nodes, as `diagnose` gives them.
+    shades : mapping of int to float, optional
+        Shares of nodes in a whole, shown by colour and in percent.
     has_legend : bool
         Say below what the colours mean.
     """
-    stage = _Stage(graph, view, marks or {})
+    stage = _Stage(graph, view, marks or {}, shades or {})
     for wire in view.wires:
         stage.lead(wire)
     arranged = stage.arrange(view.root, widest)
@@ -146,8 +152,15 @@ def scene_of(
 class _Stage:
     """One picture in the making."""
 
-    def __init__(self, graph: Graph, view: View, marks: Mapping[int, Sequence[str]]):
-        self.graph, self.view, self.marks = graph, view, marks
+    def __init__(
+        self,
+        graph: Graph,
+        view: View,
+        marks: Mapping[int, Sequence[str]],
+        shades: Mapping[int, float],
+    ):
+        self.graph, self.view, self.marks, self.shades = graph, view, marks, shades
+        self.hottest = max(map(self._share, _leaves(view.root)), default=0.0) or 1.0
         self.looks: dict[int, Look] = {}
         self.arranged: dict[int, Arranged] = {}
         self.shapes: list[Shape] = []
@@ -197,8 +210,7 @@ class _Stage:
             if item.is_frame:
                 self.arrange(item, widest - 2 * PAD)
             else:
-                notes = [note for k in item.nodes for note in self.marks.get(k, ())]
-                shown = list(dict.fromkeys(notes))[:2]
+                shown = self._notes(item)
                 count = self.arrivals[id(item)]
                 look = look_of(self.graph, item, count, shown, self.view.written)
                 self.looks[id(item)] = look
@@ -245,6 +257,16 @@ class _Stage:
         made = Arranged(layout, ends, pieces, width, height, side, top, heights)
         self.arranged[id(frame)] = made
         return made
+
+    def _share(self, item: Item) -> float:
+        return sum(self.shades.get(k, 0.0) for k in item.nodes)
+
+    def _notes(self, item: Item) -> list[str]:
+        """What is written below an item: its share in the whole, and what is wrong with it."""
+        marks = dict.fromkeys(mark for k in item.nodes for mark in self.marks.get(k, ()))
+        shown = [f"! {mark}" for mark in marks][:2]
+        share = self._share(item)
+        return [f"{100 * share:.2g} %", *shown] if share >= 0.001 else shown
 
     def _stays_left(self, item: Item) -> bool:
         return not item.is_frame and self.graph.nodes[item.nodes[0]].kind == "input"
@@ -334,7 +356,8 @@ class _Stage:
         wire = y + look.ascent
         box = (x, wire - look.height / 2, look.width, look.height)
         if look.outline != "none":
-            self.shapes.append(Shape(look.outline, *box, look.role, look.hover, bool(look.notes)))
+            told = (look.role, look.hover, look.is_marked, self._share(item) / self.hottest)
+            self.shapes.append(Shape(look.outline, *box, *told))
         self._draw_caption(look, x + look.width / 2, wire)
         start = x + look.width + look.behind
         stub = (Step(x + look.width, wire), Step(x + look.total_width, wire))
@@ -350,7 +373,8 @@ class _Stage:
             self.texts.append(Text(start + 6, wire + 14, look.below, "adjoint"))
         bottom = wire + look.descent - LINE * len(look.notes)
         for k, note in enumerate(look.notes):
-            self.texts.append(Text(x, bottom + LINE * k + 11, f"! {note}", "warning", SMALL))
+            role = "warning" if note.startswith("!") else "legend"
+            self.texts.append(Text(x, bottom + LINE * k + 11, note, role, SMALL))
 
     def _draw_caption(self, look: Look, x: float, y: float) -> None:
         size = 14.0 if look.outline == "circle" else LABEL
@@ -370,7 +394,7 @@ class _Stage:
 
     def _wire_title(self, wire: Wire) -> str:
         """The local derivative, and what flows back: shown when a pointer rests on a wire."""
-        if wire.source.is_box or wire.target.is_box or wire.count > 1:
+        if wire.source.is_box or wire.target.is_box or wire.uses > 1:
             return ""
         target = wire.target.nodes[0]
         edge = next((e for e in self.graph.into(target) if e.source == wire.node), None)
@@ -410,7 +434,7 @@ def _wire_role(look: Look) -> str:
 def _undrawn(route: list[Step], drawn: set[tuple[Step, Step]]) -> Iterator[list[Step]]:
     """The parts of a line that no other line from the same output has drawn already."""
     part: list[Step] = []
-    for before, step in zip(route, route[1:], strict=False):
+    for before, step in pairwise(route):
         if (before, step) in drawn:
             if part:
                 yield part
@@ -434,6 +458,15 @@ def _is_loop(port: Any) -> bool:
 def _side(made: Arranged, side: str) -> list[tuple[Any, float]]:
     """The places at one side of a frame where wires go through."""
     return [(port, y) for port, y in made.ports.items() if port[0] == side and not _is_loop(port)]
+
+
+def _leaves(frame: Item) -> Iterator[Item]:
+    """What is shown in a frame, and in the frames in it."""
+    for item in frame.items:
+        if item.is_frame:
+            yield from _leaves(item)
+        else:
+            yield item
 
 
 def _frames(item: Item) -> list[Item]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from wengert.compile.api import Compiled
 from wengert.compile.program import Program
 from wengert.errors import ArgumentError
 from wengert.frontends.gradient_tape import GradientTape
 from wengert.frontends.nodes import Tape
 from wengert.show.graph import Graph
-from wengert.show.readers import nodes_graph, program_graph, swept, trace_graph
+from wengert.show.programs import compiled_graph, program_graph
+from wengert.show.readers import nodes_graph, swept, trace_graph
 from wengert.show.recorded import array_graph, tape_graph
 from wengert.tape.array import Array
 from wengert.transforms.trace import Trace, trace
@@ -21,7 +23,7 @@ def graph_of(tape: Any, *args: Any, parameters: Collection[str] = (), **kwargs: 
 
     Parameters
     ----------
-    tape : callable, Trace, Tape, Program, GradientTape or Array
+    tape : callable, Trace, Tape, Compiled, Program, GradientTape or Array
         A function is traced at the arguments that follow. An Array of PyTorch's form stands for all
         that it was computed from; after a `GradientTape` stand its target and, if wanted, sources.
     *args, **kwargs
@@ -64,6 +66,7 @@ READERS: tuple[tuple[type, Callable[..., Graph]], ...] = (
     (Trace, _traced),
     (Tape, nodes_graph),
     (Program, program_graph),
+    (Compiled, compiled_graph),
     (GradientTape, tape_graph),
     (Array, array_graph),
     (Graph, _given),

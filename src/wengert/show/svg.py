@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 
-from wengert.show.layout import Step, commands
 from wengert.show.lettering import visible
+from wengert.show.lines import Step, commands
 from wengert.show.scene import Line, Scene, Shape, Text
 from wengert.show.themes import LINES, SHAPES, TEXTS, THEMES
 
@@ -47,7 +47,7 @@ def svg_of(scene: Scene, theme: str = "auto") -> str:
 def escaped(text: str) -> str:
     """A text as it may stand in XML, between tags or in an attribute.
 
-    Characters that XML does not allow, or that turn the direction of writing, are shown as ``\\ufffd``.
+    Characters that XML does not allow, or that turn the direction of writing, are replaced.
     """
     shown = "\n".join(visible(line) for line in text.split("\n"))
     for character, entity in _ENTITIES.items():
@@ -123,6 +123,9 @@ def _shape(shape: Shape, ink: _Ink) -> str:
         return _titled("polygon", f' points="{points}"{colours}', shape.title)
     radius = {"circle": h / 2, "pill": h / 2, "frame": 8.0}.get(shape.kind, 4.0)
     main = _titled("rect", _rectangle(x, y, w, h, radius) + colours, shape.title)
+    if shape.shade > 0:
+        heat = f'{ink.fill("heat")} fill-opacity="{shape.shade:.2f}" pointer-events="none"'
+        main += f"<rect{_rectangle(x, y, w, h, radius)}{heat}/>"
     if shape.kind != "stack":
         return main
     behind = "".join(f"<rect{_rectangle(x + d, y - d, w, h, radius)}{colours}/>" for d in (6, 3))
@@ -162,4 +165,5 @@ def _text(text: Text, ink: _Ink) -> str:
     place = f' x="{_number(text.x)}" y="{_number(text.y)}" font-size="{_number(text.size)}"'
     colour = ink.fill(TEXTS.get(text.role, "value"))
     # Spaces at the ends count: a name and its value are two texts.
-    return f'<text{place}{anchor}{weight}{style}{colour} xml:space="preserve">{escaped(text.text)}</text>'
+    attributes = f'{place}{anchor}{weight}{style}{colour} xml:space="preserve"'
+    return f"<text{attributes}>{escaped(text.text)}</text>"

@@ -7,7 +7,7 @@ times.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from wengert.transforms.trace import Entry, Trace
 
 _LONGEST = 200  # steps of a stretch that is looked for
 _FEWEST = 4  # times a stretch must repeat to be folded
+_WIDE = 60  # characters; longer lines do not push what stands beside the others
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -49,7 +50,7 @@ class Stretch(NamedTuple):
     times: int
 
 
-def log(steps: Sequence[Step], word: str = "gradient") -> str:
+def log(steps: Sequence[Step], word: str = "gradient", notes: Sequence[str] = ()) -> str:
     """The log of a tape: each step with its value, then each with its gradient, last first.
 
     Parameters
@@ -58,9 +59,15 @@ def log(steps: Sequence[Step], word: str = "gradient") -> str:
         In forward order. Steps without operation are not numbered.
     word : str
         What the derivative of the target is called: ``gradient`` or ``adjoint``.
+    notes : sequence of str, optional
+        What more there is to say of each step, in a column of its own.
     """
     numbers = _numbers(steps)
-    lines = ["forward", *_aligned(_forward(steps, numbers))]
+    forward = _aligned(_forward(steps, numbers))
+    if notes:
+        shown = [notes[k] if k is not None else "" for k in _forward_order(steps)]
+        forward = _aligned(zip(forward, shown, strict=True))
+    lines = ["forward", *forward]
     if any(step.gradient is not None for step in steps):
         lines += ["backward", *_aligned(_backward(steps, numbers, word))]
     return "\n".join(lines)
@@ -90,6 +97,14 @@ def _forward(steps: Sequence[Step], numbers: Sequence[str]) -> Iterator[tuple[st
         yield from _folded(stretch, numbers[stretch.start + stretch.length * stretch.times - 1])
 
 
+def _forward_order(steps: Sequence[Step]) -> Iterator[int | None]:
+    """Which step each line of the forward part shows; None for one that stands for many."""
+    for stretch in stretches([step.key for step in steps]):
+        yield from range(stretch.start, stretch.start + stretch.length)
+        if stretch.times > 1:
+            yield None
+
+
 def _backward(
     steps: Sequence[Step], numbers: Sequence[str], word: str
 ) -> Iterator[tuple[str, str]]:
@@ -111,13 +126,13 @@ def _folded(stretch: Stretch, number: str) -> Iterator[tuple[str, str]]:
         yield f"... the {what} above {_TIMES} {stretch.times}, to {where}", ""
 
 
-def _aligned(pairs: Iterator[tuple[str, str]]) -> list[str]:
+def _aligned(pairs: Iterable[tuple[str, str]]) -> list[str]:
     rows = list(pairs)
-    width = max((len(left) for left, right in rows if right and len(left) <= 60), default=0)
+    width = max((len(left) for left, right in rows if right and len(left) <= _WIDE), default=0)
     return [f"{left:<{width}}  {right}".rstrip() for left, right in rows]
 
 
-def stretches(keys: Sequence[Hashable]) -> Iterator[Stretch]:
+def stretches(keys: Sequence[Hashable], longest: int = _LONGEST) -> Iterator[Stretch]:
     """Divide a sequence into stretches that repeat and single elements; None repeats nothing."""
     following = _next_equal(keys)
     start, count = 0, len(keys)
@@ -126,7 +141,7 @@ def stretches(keys: Sequence[Hashable]) -> Iterator[Stretch]:
         at = following[start]
         for _ in range(4):  # a key may occur several times within one repetition
             length = at - start
-            if at < 0 or length > _LONGEST:
+            if at < 0 or length > longest:
                 break
             times = _times(keys, start, length)
             if times >= _FEWEST and times * length > best.times * best.length:

@@ -30,6 +30,7 @@ THEMES: Mapping[str, Mapping[str, str]] = {
         "frame-line": "#c3cbd5",
         "loop": "#0072b2",
         "warning": "#9b1c6b",
+        "heat": "#e69f00",
     },
     "dark": {
         "paper": "#14171b",
@@ -52,6 +53,7 @@ THEMES: Mapping[str, Mapping[str, str]] = {
         "frame-line": "#414b57",
         "loop": "#56b4e9",
         "warning": "#f59ad0",
+        "heat": "#b36b00",
     },
 }
 

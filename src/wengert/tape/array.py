@@ -256,8 +256,8 @@ class Array:
     def __format__(self, spec: str) -> str:
         value = shown(self)
         if spec and self.tape.hidden:  # under vmap: a number for each example
-            shown: Any = {"all": lambda number: format(number, spec)}
-            return np.array2string(value, separator=", ", formatter=shown)
+            formatter: Any = {"all": lambda number: format(number, spec)}
+            return np.array2string(value, separator=", ", formatter=formatter)
         return format(value, spec)
 
     def __reduce__(self) -> Any:

@@ -23,7 +23,7 @@ import numpy as np
 from wengert.errors import Line, user_frame
 from wengert.primitives.family import Primitive
 from wengert.tape.array import Array, Trace
-from wengert.tape.scopes import Calls
+from wengert.tape.scopes import Calls, active_scope
 
 _SMALL = 64  # elements; below it, copying an array costs less than looking for an equal copy
 
@@ -75,6 +75,8 @@ class Columns:
         self.decisions: list[Decision] = []
         self.calls = Calls()
         self.groups: list[int] = []  # of `calls`, for each entry
+        # By a frame, which `calls` holds, its instruction and the scope.
+        self._where: dict[tuple[int, int, int], tuple[Place | None, int]] = {}
         self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def add(self, value: Any, operands: Any, parameters: dict[str, Any]) -> None:
@@ -82,9 +84,20 @@ class Columns:
         self.operands.append(tuple([self._operand(x) for x in operands]))
         self.values.append(value)
         self.parameters.append(parameters)
-        frame = user_frame(sys._getframe(1))
-        self.places.append(_place(frame))
-        self.groups.append(self.calls.group_of(frame))
+        frame = user_frame(sys._getframe(2))
+        # Looking a line number up costs more than all the rest: once for each instruction.
+        key = (id(frame), 0 if frame is None else frame.f_lasti, id(active_scope()))
+        where = self._where.get(key)
+        if where is None:
+            where = self._where[key] = (_place(frame), self.calls.group_of(frame))
+        self.places.append(where[0])
+        self.groups.append(where[1])
+
+    def end(self) -> None:
+        """Let go of what only recording needs: the user's frames."""
+        self._where.clear()
+        self._copies.clear()
+        self.calls.end()
 
     def note(self, primitive: Primitive, operands: Any, out: Any) -> None:
         """A result that carries no derivative."""

@@ -9,6 +9,7 @@ are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -64,6 +65,10 @@ def grade(primitive: Primitive, values: Sequence[Any], grades: Sequence[int]) ->
 
 def grade_of(value: Any) -> int:
     """What is known of an operand: of an Array by its program, of a constant by its numbers."""
+    if type(value) is float or type(value) is np.float64:
+        return FINITE if math.isfinite(value) else SINGULAR
+    if type(value) is int:
+        return FINITE
     found = of_program(value)
     if isinstance(found, Array):
         return found.tape.grade(found)

@@ -76,8 +76,9 @@ class scope(contextlib.ContextDecorator):  # noqa: N801 (used as a statement: wi
 
     Examples
     --------
+    >>> from wengert.tape.scopes import scope
     >>> def f(x):
-    ...     with wg.scope("square"):
+    ...     with scope("square"):
     ...         y = x * x
     ...     return y + x
     >>> wg.trace(f, 3.0).columns.calls.groups

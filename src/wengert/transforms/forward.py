@@ -21,12 +21,18 @@ from wengert.transforms.arguments import (
     split_aux,
     target_leaf,
 )
+from wengert.transforms.compiled import compiled_call
 from wengert.transforms.failures import fail
 from wengert.transforms.reverse import own_result
 
 
 def jvp(
-    f: Callable[..., Any], primals: Any, tangents: Any, *, has_aux: bool = False
+    f: Callable[..., Any],
+    primals: Any,
+    tangents: Any,
+    *,
+    has_aux: bool = False,
+    compile: bool = False,
 ) -> tuple[Any, ...]:
     """Value and directional derivative of a function: forward mode.
 
@@ -40,6 +46,8 @@ def jvp(
         The direction: one for each primal, of its structure and shapes.
     has_aux : bool
         `f` returns a pair (result, auxiliary data).
+    compile : bool
+        Make native code of it, kept with `f` for further calls: see `wengert.compile`.
 
     Returns
     -------
@@ -60,12 +68,19 @@ def jvp(
     >>> wg.jvp(np.sin, (0.0,), (2.0,))
     (np.float64(0.0), np.float64(2.0))
     """
+    if compile:
+        made = compiled_call(_jvp_of, f, has_aux)
+        return made(tuple(primals), tuple(tangents))
     primals = tuple(primals)
     call = Call(f, primals, {}, tuple(range(len(primals))), None)
     values = check_sources(call)
     seeds = checked_tangents(tangents, call, values)
     out, tangent, aux = push(call, values, seeds, has_aux)
     return (out, tangent, aux) if has_aux else (out, tangent)
+
+
+def _jvp_of(f: Callable[..., Any], has_aux: bool) -> Callable[..., Any]:
+    return lambda primals, tangents: jvp(f, primals, tangents, has_aux=has_aux)
 
 
 def push(

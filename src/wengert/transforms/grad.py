@@ -11,6 +11,7 @@ import numpy as np
 from wengert.errors import NonScalarTargetError, TargetTypeError
 from wengert.primitives.adjoints import like_of
 from wengert.transforms.arguments import Call, name_of
+from wengert.transforms.compiled import compiled
 from wengert.transforms.reverse import Recording, record, report_disconnected
 
 
@@ -22,6 +23,7 @@ def grad(
     has_aux: bool = False,
     holomorphic: bool = False,
     strict: bool = False,
+    compile: bool = False,
 ) -> Callable[..., Any]:
     """Gradient of a scalar function.
 
@@ -42,6 +44,8 @@ def grad(
         Promise that `f` is holomorphic: its result may then be complex.
     strict : bool
         Raise `DisconnectedError` where the result does not depend on a source, instead of warning.
+    compile : bool
+        Make native code of it when it is called: see `wengert.compile`.
 
     Returns
     -------
@@ -77,7 +81,7 @@ def grad(
         value, gradients = both(*args, **kwargs)
         return (gradients, value[1]) if has_aux else gradients
 
-    return gradient
+    return compiled(gradient, compile)
 
 
 def value_and_grad(
@@ -88,6 +92,7 @@ def value_and_grad(
     has_aux: bool = False,
     holomorphic: bool = False,
     strict: bool = False,
+    compile: bool = False,
 ) -> Callable[..., Any]:
     """Value and gradient of a scalar function, from one run.
 
@@ -107,6 +112,7 @@ def value_and_grad(
     if argnums is None and argnames is None:
         argnums = 0
 
+    @functools.wraps(f, assigned=("__module__", "__name__", "__qualname__"), updated=())
     def evaluate(*args: Any, **kwargs: Any) -> Any:
         call = Call(f, args, kwargs, argnums, argnames)
         recording = record(call, "grad", has_aux=has_aux)
@@ -115,7 +121,7 @@ def value_and_grad(
         gradients = call.packed(filled(recording, adjoints, "grad", strict))
         return ((value, recording.aux) if has_aux else value), gradients
 
-    return evaluate
+    return compiled(evaluate, compile)
 
 
 def elementwise_grad(
@@ -123,6 +129,7 @@ def elementwise_grad(
     argnums: int | tuple[int, ...] | None = None,
     *,
     argnames: str | tuple[str, ...] | None = None,
+    compile: bool = False,
 ) -> Callable[..., Any]:
     """Derivative of every element of the result by the element of the source at its place.
 
@@ -133,6 +140,8 @@ def elementwise_grad(
         result is the sum of the derivatives of all elements, the gradient of ``np.sum(f(x))``.
     argnums, argnames : int or str, or tuple of them
         The sources: by default the first argument.
+    compile : bool
+        Make native code of it when it is called: see `wengert.compile`.
 
     Returns
     -------
@@ -147,6 +156,7 @@ def elementwise_grad(
     if argnums is None and argnames is None:
         argnums = 0
 
+    @functools.wraps(f, assigned=("__module__", "__name__", "__qualname__"), updated=())
     def derivative(*args: Any, **kwargs: Any) -> Any:
         call = Call(f, args, kwargs, argnums, argnames)
         recording = record(call, "elementwise_grad")
@@ -161,7 +171,7 @@ def elementwise_grad(
         adjoints = recording.pull([_one(value) for value in recording.values])
         return call.packed(filled(recording, adjoints, "elementwise_grad", strict=False))
 
-    return derivative
+    return compiled(derivative, compile)
 
 
 def filled(recording: Recording, adjoints: list[Any], transform: str, strict: bool) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from wengert import tree
 from wengert.errors import ArgumentError, TargetTypeError
 from wengert.primitives.adjoints import Like, like_of
 from wengert.transforms.arguments import Call, check_sources, name_of
+from wengert.transforms.compiled import compiled, compiled_call
 from wengert.transforms.forward import jvp, push
 from wengert.transforms.grad import grad
 from wengert.transforms.reverse import Recording, record
@@ -27,6 +29,7 @@ def jacobian(
     mode: str | None = None,
     has_aux: bool = False,
     holomorphic: bool = False,
+    compile: bool = False,
 ) -> Callable[..., Any]:
     """Derivative of every element of the result by every element of the sources.
 
@@ -44,6 +47,8 @@ def jacobian(
         `f` returns a pair (result, auxiliary data).
     holomorphic : bool
         Promise that `f` is holomorphic; needed for complex sources.
+    compile : bool
+        Make native code of it when it is called: see `wengert.compile`.
 
     Returns
     -------
@@ -69,6 +74,7 @@ def jacobian(
     if argnums is None and argnames is None:
         argnums = 0
 
+    @functools.wraps(f, assigned=("__module__", "__name__", "__qualname__"), updated=())
     def matrix(*args: Any, **kwargs: Any) -> Any:
         call = Call(f, args, kwargs, argnums, argnames)
         sources = check_sources(call)
@@ -93,7 +99,7 @@ def jacobian(
         result, aux = _forward_columns(call, sources, likes, has_aux)
         return (result, aux) if has_aux else result
 
-    return matrix
+    return compiled(matrix, compile)
 
 
 def _check_holomorphic(sources: list[Any], holomorphic: bool) -> None:
@@ -184,6 +190,7 @@ def hessian(
     argnums: int | tuple[int, ...] | None = None,
     *,
     argnames: str | tuple[str, ...] | None = None,
+    compile: bool = False,
 ) -> Callable[..., Any]:
     """Matrix of second derivatives of a scalar function: forward mode over reverse mode.
 
@@ -193,6 +200,8 @@ def hessian(
         Returns a real scalar. Plain NumPy code.
     argnums, argnames : int or str, or tuple of them
         The sources: by default the first argument.
+    compile : bool
+        Make native code of it when it is called: see `wengert.compile`.
 
     Returns
     -------
@@ -212,10 +221,10 @@ def hessian(
            [ 0., 12.]])
     """
     gradient = grad(f, argnums, argnames=argnames)
-    return jacobian(gradient, argnums, argnames=argnames, mode="fwd")
+    return jacobian(gradient, argnums, argnames=argnames, mode="fwd", compile=compile)
 
 
-def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
+def hvp(f: Callable[..., Any], x: Any, v: Any, *, compile: bool = False) -> Any:
     """Product of the Hessian of a scalar function with a vector.
 
     Parameters
@@ -226,6 +235,8 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
         The point.
     v : as `x`
         The direction.
+    compile : bool
+        Make native code of it, kept with `f` for further calls: see `wengert.compile`.
 
     Returns
     -------
@@ -247,4 +258,10 @@ def hvp(f: Callable[..., Any], x: Any, v: Any) -> Any:
     >>> wg.hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 0.0]))
     array([6., 0.])
     """
+    if compile:
+        return compiled_call(_product_of, f)(x, v)
     return jvp(grad(f), (x,), (v,))[1]
+
+
+def _product_of(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, v: hvp(f, x, v)

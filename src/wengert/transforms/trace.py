@@ -87,7 +87,7 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:
             fail(error, tape.held)
         finally:
             recorded = tape.end()
-            columns.calls.end()
+            columns.end()
     chosen_names = [names[k] for k in chosen]
     structures = (structure, chosen, out_structure)
     return Trace(f, recorded, columns, chosen_names, outputs, structures)

@@ -10,12 +10,13 @@ import numpy as np
 from wengert import tree
 from wengert.primitives.adjoints import like_of
 from wengert.transforms.arguments import Call, same_structure
-from wengert.transforms.forward import checked_seed
+from wengert.transforms.compiled import compiled_call
+from wengert.transforms.forward import checked_seed, jvp
 from wengert.transforms.grad import filled
 from wengert.transforms.reverse import Recording, record
 
 
-def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False, compile: bool = False) -> Any:
     """Value of a function, and the function that pulls adjoints back through it.
 
     Parameters
@@ -26,6 +27,9 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         Where to evaluate it.
     has_aux : bool
         `f` returns a pair (result, auxiliary data).
+    compile : bool
+        Make native code of both, kept with `f` for further calls: see `wengert.compile`. The
+        derivative then computes `f` again, instead of keeping a tape.
 
     Returns
     -------
@@ -49,6 +53,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> vjp_fn(np.array([1.0, 10.0]))
     (array([ 3., 40.]), array([ 1., 20.]))
     """
+    if compile:
+        return _compiled_pair(f, primals, has_aux, _pull_of)
     call = Call(f, primals, {}, tuple(range(len(primals))), None)
     recording = record(call, "vjp", has_aux=has_aux, keep=True)
     out = tree.unflatten(recording.structure, recording.values)
@@ -60,6 +66,33 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     return (out, vjp_fn, recording.aux) if has_aux else (out, vjp_fn)
 
 
+def _compiled_pair(
+    f: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool, make: Callable[..., Any]
+) -> tuple[Any, ...]:
+    """Value of a function, its derivative there as a compiled function, auxiliary data."""
+    result = compiled_call(_itself, f)(*primals)
+    out, aux = result if has_aux else (result, None)
+    derivative = compiled_call(make, f, has_aux)
+    kept = tree.map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, primals)
+
+    def at_primals(direction: Any) -> Any:
+        return derivative(kept, direction)
+
+    return (out, at_primals, aux) if has_aux else (out, at_primals)
+
+
+def _itself(f: Callable[..., Any]) -> Callable[..., Any]:
+    return f
+
+
+def _pull_of(f: Callable[..., Any], has_aux: bool) -> Callable[..., Any]:
+    return lambda primals, adjoint: vjp(f, *primals, has_aux=has_aux)[1](adjoint)
+
+
+def _push_of(f: Callable[..., Any], has_aux: bool) -> Callable[..., Any]:
+    return lambda primals, tangents: jvp(f, primals, tangents, has_aux=has_aux)[1]
+
+
 def checked_adjoints(adjoint: Any, recording: Recording) -> list[Any]:
     """The leaves of an adjoint, in the shapes and dtypes of the result's."""
     leaves = same_structure(adjoint, recording.structure, "the adjoint", "the result")
@@ -69,7 +102,9 @@ def checked_adjoints(adjoint: Any, recording: Recording) -> list[Any]:
     ]
 
 
-def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+def linearize(
+    f: Callable[..., Any], *primals: Any, has_aux: bool = False, compile: bool = False
+) -> Any:
     """Value of a function, and its derivative there as a linear function of tangents.
 
     Parameters
@@ -80,6 +115,9 @@ def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> An
         Where to evaluate it. `f` runs once, here; each call of `jvp_fn` only multiplies.
     has_aux : bool
         `f` returns a pair (result, auxiliary data).
+    compile : bool
+        Make native code of both, kept with `f` for further calls: see `wengert.compile`. The
+        derivative then computes `f` again, instead of keeping a tape.
 
     Returns
     -------
@@ -101,6 +139,9 @@ def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> An
     >>> jvp_fn(2.0)
     np.float64(2.0)
     """
+    if compile:
+        out, push, *aux = _compiled_pair(f, primals, has_aux, _push_of)
+        return (out, lambda *tangents: push(tangents), *aux)
     call = Call(f, primals, {}, tuple(range(len(primals))), None)
     recording = record(call, "linearize", has_aux=has_aux, keep=True)
     out = tree.unflatten(recording.structure, recording.values)

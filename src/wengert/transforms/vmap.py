@@ -15,10 +15,16 @@ from wengert.tape.batch import Batch
 from wengert.tape.seams import tracing
 from wengert.tape.stacking import stack
 from wengert.transforms.arguments import name_of
+from wengert.transforms.compiled import compiled
 
 
 def vmap(
-    f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, *, axis_size: int | None = None
+    f: Callable[..., Any],
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    *,
+    axis_size: int | None = None,
+    compile: bool = False,
 ) -> Callable[..., Any]:
     """Map a function over an axis of its arguments, all examples at once.
 
@@ -33,6 +39,8 @@ def vmap(
         Where the mapped axis stands in the results; None for results that do not depend on it.
     axis_size : int, optional
         Length of the mapped axis, needed if nothing is mapped.
+    compile : bool
+        Make native code of it when it is called: see `wengert.compile`.
 
     Returns
     -------
@@ -79,7 +87,7 @@ def vmap(
                 trace.has_ended = True
         return tree.unflatten(out_structure, outs)
 
-    return mapped
+    return compiled(mapped, compile)
 
 
 def _as_array(x: Any) -> Any:

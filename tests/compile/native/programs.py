@@ -14,7 +14,7 @@ from wengert.tape.columns import Constant
 
 
 def program(inputs: Any, lines: Any, outputs: Any, guards: Any = ()) -> Program:
-    """A program from lines ``(name, operands, parameters)``; operands that are no ints are constants."""
+    """A program from lines ``(name, operands, parameters)``; what is no int is a constant."""
     values, ops = list(inputs), []
     for name, operands, parameters in lines:
         own = tuple([x if isinstance(x, int) else Constant(x) for x in operands])
@@ -44,7 +44,7 @@ def agree(code: Program, inputs: Any, rtol: float = 1e-13, atol: float = 0.0) ->
 
 
 def same(got: Any, want: Any, rtol: float, atol: float = 0.0) -> None:
-    """Compare two results; tolerances are those of double precision, others are scaled to theirs."""
+    """Compare two results; tolerances are double precision's, others are scaled to theirs."""
     assert type(got) is type(want), (type(got), type(want))
     x, y = np.asarray(got), np.asarray(want)
     assert x.dtype == y.dtype

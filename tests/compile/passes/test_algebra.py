@@ -124,9 +124,7 @@ def test_an_inexact_row_waits_for_fastmath_and_is_right_on_ordinary_numbers(row)
     pattern = row.patterns[0]
     names = list(dict.fromkeys(variables(pattern)))
     arrays = {
-        n: values[n]
-        for n in names
-        if n not in PARAMETERS and not isinstance(values[n], Constant)
+        n: values[n] for n in names if n not in PARAMETERS and not isinstance(values[n], Constant)
     }
     builder = Builder([spec_of(v) for v in arrays.values()])
     bound = {name: (k, v) for k, (name, v) in enumerate(arrays.items())}
@@ -248,7 +246,9 @@ def test_a_transposition_of_a_square_matrix_is_not_dropped():
 def test_a_read_of_a_copied_part_is_not_joined_to_it():
     path = (("getitem", np.array([0, 1])),)
     x = np.arange(4.0)
-    program = build([x], ("read", (0,), {"path": path}), ("read", (1,), {"path": (("getitem", 1),)}))
+    program = build(
+        [x], ("read", (0,), {"path": path}), ("read", (1,), {"path": (("getitem", 1),)})
+    )
     assert simplify(program) is program
 
 

@@ -1,5 +1,7 @@
 """What is taken out of loops, and that results stay."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,7 @@ def test_what_stays_the_same_is_done_once(program, assert_same_results):
 
     before = rerolled(program, f, X)
     after = hoist(before)
-    assert body_names(after) == [["multiply", "multiply", "add"]]
+    assert [sorted(names) for names in body_names(after)] == [["add", "multiply", "multiply"]]
     assert_same_results(before, after, [X])
 
 
@@ -64,15 +66,14 @@ def test_numbers_that_no_carried_value_needs_are_done_after(program, assert_same
 
 def test_what_nobody_reads_is_gone(program, assert_same_results):
     def f(x):
-        return wg.value_and_grad(lambda v: np.sum(v * 2 + 1))(x)[0] + euler(x)
-
-    def euler(x):
-        y, z = x[0], x[1]
+        y, z, seen = x[0], x[1], []
         for _ in range(50):
             y, z = y + 0.1 * z, z * 0.9
-        return z
+            seen.append(np.sin(y))
+        return z, y, np.stack(seen)
 
     before = rerolled(program, f, X)
+    before = dataclasses.replace(before, outputs=before.outputs[:1])
     after = hoist(before)
     assert body_names(after) == [["multiply"]]
     assert_same_results(before, after, [X])

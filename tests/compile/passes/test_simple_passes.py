@@ -41,7 +41,7 @@ def names(program):
     return [op.primitive.name for op in program.ops]
 
 
-# ------------------------------------------------------------------------------------------ folding
+# --------------------------------------------------------------------------------------- folding
 
 
 def test_operations_on_constants_are_done(assert_same_results):
@@ -96,14 +96,16 @@ def test_a_guard_on_what_became_constant_is_gone_if_it_holds():
         fold_constants(build([1.0], *steps, guards=[Guard(1, False)]))
 
 
-@pytest.mark.parametrize("value", [2.0, np.float32(2.0), np.array(2.0), np.array([1.0, 2.0]), 3, True])
+@pytest.mark.parametrize(
+    "value", [2.0, np.float32(2.0), np.array(2.0), np.array([1.0, 2.0]), 3, True]
+)
 def test_a_value_is_conformed_to_its_own_spec(value):
     out = conformed(value, spec_of(value))
     assert type(out) is type(value)
     assert np.array_equal(out, value)
 
 
-# ----------------------------------------------------------------------------- common subexpressions
+# -------------------------------------------------------------------------- common subexpressions
 
 
 def test_the_same_operation_is_done_once(assert_same_results):
@@ -148,7 +150,7 @@ def test_a_difference_is_not_commutative():
     assert share_subexpressions(program) is program
 
 
-# -------------------------------------------------------------------------------------- dead entries
+# ----------------------------------------------------------------------------------- dead entries
 
 
 def test_what_is_never_read_is_left_out(assert_same_results):
@@ -169,7 +171,7 @@ def test_a_guard_is_a_root():
         interpret(after, [0.5])
 
 
-# ---------------------------------------------------------------------------------------- broadcasts
+# ------------------------------------------------------------------------------------- broadcasts
 
 
 def test_a_broadcast_operand_is_used_as_it_is(assert_same_results):
@@ -223,7 +225,7 @@ def test_the_number_of_a_uniform_array(array, number, is_same):
     assert (found is None) if number is None else is_same(found, array.dtype.type(number))
 
 
-# ------------------------------------------------------------------------------------- what specs say
+# ---------------------------------------------------------------------------------- what specs say
 
 
 @pytest.mark.parametrize("name", ["add", "divide", "exp", "greater", "where", "maximum", "power"])

@@ -1,8 +1,8 @@
 """The results of reductions while a loop nest runs, and how blocks of them are put together.
 
-A nest accumulates where the result lies, or, if several blocks of its outer loop go into one result, in
-partial results in the arena, one a block, which `finish` combines: blocks do not depend on threads, so
-nor do the bits. Where the innermost loop is reduced, a register accumulates.
+A nest accumulates where the result lies, or, if blocks of its outer loop share a result, in
+partial results in the arena, one a block, which `finish` combines: blocks do not depend on
+threads, so nor do the bits. Where the innermost loop is reduced, a register accumulates.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from wengert.compile.native.types import (
     open_loop,
     store,
 )
+from wengert.compile.program import Op
 from wengert.compile.views import Affine
 
 
@@ -64,7 +65,7 @@ class Accumulator:
         return code.op(f"getelementptr inbounds i8, ptr %arena, i64 {offset}")
 
     def clear(self, code: Code, slot: str, outer: int | None) -> None:
-        """Let the results of a block begin; `outer` is the axis of the outer loop (None: no block)."""
+        """Let the results of a block begin; `outer` is the outer loop's axis (None: no block)."""
         first = reduce.start(self.op)
         if self.size == 1:
             store(code, first, slot)
@@ -76,7 +77,7 @@ class Accumulator:
             low = code.op(f"mul i64 %begin, {self.strides[outer]}")
             high = code.op(f"mul i64 %end, {self.strides[outer]}")
         loop = open_loop(code, low, high)
-        store(code, first, self._element(code, slot, loop.index), ACCESS)
+        store(code, first, self._element(code, slot, loop.turn), ACCESS)
         close_loop(code, loop, self.memory.loop_metadata())
 
     def _element(self, code: Code, pointer: str, index: str) -> str:
@@ -95,7 +96,7 @@ class Accumulator:
             register = Variable(body, self.op)
             loop = open_loop(body, "0", str(self.count))
             register.add(
-                load(body, self._element(body, partials, loop.index), self.op.spec.dtype, 0)
+                load(body, self._element(body, partials, loop.turn), self.op.spec.dtype, 0)
             )
             close_loop(body, loop)
             store(body, register.value(body), result)
@@ -109,14 +110,14 @@ class Accumulator:
     def _finish_many(self, body: Code, result: str, partials: str) -> None:
         dtype = self.op.spec.dtype
         loop = open_loop(body, "0", str(self.size))
-        x = load(body, self._element(body, partials, loop.index), dtype, 0, ACCESS)
-        store(body, x, self._element(body, result, loop.index), ACCESS)
+        x = load(body, self._element(body, partials, loop.turn), dtype, 0, ACCESS)
+        store(body, x, self._element(body, result, loop.turn), ACCESS)
         close_loop(body, loop, self.memory.loop_metadata())
         outer = open_loop(body, "1", str(self.count))
-        start = body.op(f"mul i64 {outer.index}, {self.size}")
+        start = body.op(f"mul i64 {outer.turn}, {self.size}")
         inner = open_loop(body, "0", str(self.size))
-        place = body.op(f"add i64 {start}, {inner.index}")
-        target = self._element(body, result, inner.index)
+        place = body.op(f"add i64 {start}, {inner.turn}")
+        target = self._element(body, result, inner.turn)
         x = load(body, target, dtype, 0, ACCESS)
         y = load(body, self._element(body, partials, place), dtype, 0, ACCESS)
         store(body, reduce.combine(self.op, body, x, y), target, ACCESS)
@@ -127,7 +128,7 @@ class Accumulator:
 class Variable:
     """An accumulator on the stack, which LLVM keeps in a register."""
 
-    def __init__(self, code: Code, op):  # type: ignore[no-untyped-def]
+    def __init__(self, code: Code, op: Op):
         self.op, self.code = op, code
         first = reduce.start(op)
         kind = llvm_type(op.spec.dtype)

@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.compile.composites import CHECKED
 from wengert.compile.fuse import CALL, SCALARS, Home, Step
-from wengert.compile.native import call, calls, engine, library
+from wengert.compile.native import bounds, call, calls, engine, library
 from wengert.compile.native.callbacks import Callback, Callbacks
 from wengert.compile.native.elements import Elements
 from wengert.compile.native.iterate import write_loop
@@ -31,6 +31,7 @@ from wengert.compile.program import GuardFailed, Program, Spec
 from wengert.tape.columns import Constant
 
 _WORTH_RELEASING = 100_000  # flops and bytes: some 50 us, beside which 0.1 us is little
+_ARGUMENTS = "ptr %inputs, ptr %outputs, ptr %arena"
 _LONG = 400  # operations of straight-line code from which on it calls elementary functions
 
 
@@ -77,8 +78,16 @@ def _count_scalars(plan: Plan) -> int:
 class Writer:
     """Writes the function of a plan."""
 
-    def __init__(self, module: Module, memory: Memory, name: str, linkage: str = ""):
+    def __init__(
+        self,
+        module: Module,
+        memory: Memory,
+        name: str,
+        linkage: str = "",
+        is_stretch: bool = False,
+    ):
         self.module, self.name, self.linkage = module, name, linkage
+        self.is_stretch = is_stretch
         self.memory, self.division = memory, memory.division
         names = self.memory.names()
         self.entry = Code(names)
@@ -97,7 +106,7 @@ class Writer:
         for number, step in enumerate(self.division.steps):
             self.elements.home = step.home
             if step.home.rank == SCALARS:
-                self._scalars(step)
+                self._stretch(step)
             elif step.home.rank == CALL:
                 self._call(step.roots[0])
             else:
@@ -116,11 +125,25 @@ class Writer:
         for k, pointer in enumerate(("%inputs", "%outputs", "%arena")):
             place = entry.op(f"getelementptr ptr, ptr %context, i64 {k}")
             entry.do(f"store ptr {pointer}, ptr {place}")
-        head = f"define {self.linkage}i32 @{self.name}({PARAMETERS}) {ATTRIBUTES} {{"
+        # Called once, it would be inlined, and the plan be one long function again.
+        way = "noinline " if self.is_stretch else ""
+        head = f"define {self.linkage}i32 @{self.name}({PARAMETERS}) {way}{ATTRIBUTES} {{"
         lines = [head, "entry:", *names.allocas, *entry.lines, *self.code.lines, "  ret i32 0", "}"]
         self.module.symbols["@" + self.name] = "\n".join(lines)
         smin = "@llvm.smin.i64"
         self.module.symbols[smin] = f"declare i64 {smin}(i64, i64)"
+
+    def _stretch(self, step: Step) -> None:
+        """A stretch of straight-line code; of long code, each is a function of its own."""
+        if self.module.scalars <= _LONG or self.is_stretch:
+            self._scalars(step)
+            return
+        name = f"{self.name}.s{step.home.level}.{step.home.value}"
+        part = Writer(self.module, self.memory, name, "internal ", is_stretch=True)
+        part.elements.home = step.home
+        part._scalars(step)
+        part._finish()
+        self._leave_if(self.code.op(f"call i32 @{name}({_ARGUMENTS})"))
 
     def _scalars(self, step: Step) -> None:
         division, code = self.division, self.code
@@ -151,7 +174,7 @@ class Writer:
             code.start(go_on)
 
     def _call(self, value: int) -> None:
-        code, division = self.code, self.division
+        division = self.division
         op = division.op(value)
         if op.primitive is LOOP:
             self._leave_if(write_loop(self, value))
@@ -221,13 +244,13 @@ class Writer:
         return self.module.callbacks.emit(code, found, operands, results)
 
     def _leave_if(self, status: str) -> None:
-        """Leave the plan if a call raised."""
+        """Leave the plan as a part of it was left: by a guard, or because a call raised."""
         code = self.code
         failed = code.op(f"icmp ne i32 {status}, 0")
         fail, go_on = code.names.label(), code.names.label()
         code.do(f"br i1 {failed}, label %{fail}, label %{go_on}")
         code.start(fail)
-        code.do("ret i32 -1")
+        code.do(f"ret i32 {status}")
         code.start(go_on)
 
 
@@ -241,9 +264,7 @@ class Native:
         Time of each stage of compiling.
     """
 
-    def __init__(
-        self, plan: Plan, *, is_fast: bool = False, signature: Signature | None = None
-    ):
+    def __init__(self, plan: Plan, *, is_fast: bool = False, signature: Signature | None = None):
         self.plan = plan
         self.module = Module(plan, is_fast=is_fast)
         self._entry = None if signature is None else self._emit(signature)
@@ -267,7 +288,7 @@ class Native:
 
     def bind(self, fallback: Callable[..., Any]) -> call.Bound | None:
         """The Python callable, if a signature was given."""
-        if self._entry is None:
+        if self._entry is None or bounds.is_on():  # the entry does not look at what was noted
             return None
         return self._entry.bind(self.unit.address, owner=self, fallback=fallback)
 
@@ -292,6 +313,7 @@ class Native:
         arena = np.empty(self.module.memory.arena + 64, np.uint8)
         start = arena.ctypes.data + -arena.ctypes.data % 64
         status = self._function(_addresses(held), _addresses(results), start)
+        bounds.verify(self.module.symbols, self.unit.variable)
         if status > 0:
             raise GuardFailed(program.guards[status - 1])
         return [_as_value(x, spec) for x, spec in zip(results, specs, strict=True)]

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.compile.native import callbacks, layout, portable, runtime
-from wengert.compile.native.entry import ALIGN, DECLARED, NEW_ARRAY, STACK, Address, Writer
+from wengert.compile.native import callbacks, layout, objects, portable, runtime
+from wengert.compile.native.entry import ALIGN, DECLARED, STACK, Address, Writer
 from wengert.compile.native.layout import PYTHON
+from wengert.compile.native.objects import ArrayRecord
 from wengert.compile.native.signature import Signature
 
 
@@ -40,6 +41,7 @@ class Bound(NamedTuple):
 
 
 _FASTCALL_KEYWORDS = 0x0080 | 0x0002
+_POINTERS = (Address, ArrayRecord)  # constants that are no objects for the machine code
 
 
 def emit(
@@ -127,7 +129,7 @@ class Entry:
             return Bound(call, targets)
         memory = np.zeros(self.arena_bytes + ALIGN if self.arena_bytes > STACK else 0, np.uint8)
         words = [0, memory.ctypes.data + -memory.ctypes.data % ALIGN]
-        words += [x.address if isinstance(x, Address) else id(x) for x in self.constants]
+        words += [x.address if isinstance(x, _POINTERS) else id(x) for x in self.constants]
         state = np.array(words, np.uintp)
         text = self.name.encode()
         method = _MethodDef(text, address(self.name), _FASTCALL_KEYWORDS, None)
@@ -154,5 +156,6 @@ _new_function.argtypes = (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
 
 def install() -> None:
     """Make the functions that entries call known to LLVM."""
-    runtime.register(runtime.addresses(PYTHON, tuple(DECLARED)))
-    runtime.register({NEW_ARRAY: layout.new_from_descr()})
+    if layout.is_known():
+        objects.install()
+        runtime.register(runtime.addresses(PYTHON, tuple(DECLARED)))

@@ -70,11 +70,19 @@ class Callback:
 
     def _run(self, arrays: tuple[Any, ...]) -> None:
         count = len(self.specs)
-        value = self.function(*self._values(iter(arrays[:count])))
+        operands = arrays[:count] if self._is_plain else self._values(iter(arrays[:count]))
+        value = self.function(*operands)
         parts = value if self.is_tuple else (value,)
         for spec, part, out in zip(self.results, parts, arrays[count:], strict=True):
             if out is not None:
                 _write(out, spec, part, self.function)
+
+    @functools.cached_property
+    def _is_plain(self) -> bool:
+        """True if the function takes the arrays as they are."""
+        return not self.copies and all(
+            isinstance(x, Spec) and x.kind == "array" for x in self.operands
+        )
 
     def _values(self, arrays: Any) -> list[Any]:
         return [
@@ -95,7 +103,7 @@ class ResultError(RuntimeError):
 
 
 def _write(out: Any, spec: Spec, value: Any, function: Callable[..., Any]) -> None:
-    found = np.asarray(value)
+    found = value if type(value) is np.ndarray else np.asarray(value)
     if found.shape != spec.shape or found.dtype != spec.dtype:
         raise ResultError(
             f"{getattr(function, '__name__', function)} returned {found.dtype}{list(found.shape)} "
@@ -150,7 +158,6 @@ class Callbacks:
     def __init__(self, symbols: dict[str, str]):
         self.symbols = symbols
         self.callbacks: list[Callback] = []
-        install()
 
     def emit(
         self,
@@ -173,6 +180,7 @@ class Callbacks:
         str
             The status, an i32: 0, or -1 if it raised.
         """
+        install()
         index = len(self.callbacks)
         self.callbacks.append(callback)
         counts = len(operands), len(results)

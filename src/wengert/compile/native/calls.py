@@ -91,7 +91,6 @@ def layout_of(division: Division, value: Operand) -> Layout:
 def function_of(op: Op, positions: list[int] | None = None) -> Callable[..., Any]:
     """What runs an operation by NumPy, or gives some of the parts of its result."""
 
-
     def run(*operands: Any) -> Any:
         with np.errstate(all="ignore"):  # native code is silent, too
             value = run_op(op, operands)

@@ -1,7 +1,7 @@
 """Elementary functions of `math/` as functions of a module's text, defined once and called by name.
 
-In loops they are inlined, so that LLVM vectorises the loop around them; in long straight-line code they
-are called, so that compile time does not grow with their size.
+In loops they are inlined, so that LLVM vectorises the loop around them; in long straight-line code
+they are called, so that compile time does not grow with their size.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _definition(name: str, kind: str, count: int, way: str) -> dict[str, str]:
         if getattr(value, "blocks", None):
             # Nothing in it touches memory: said, it may be hoisted, merged and dropped.
             text = re.sub(
-                r"(alwaysinline|noinline)", r"\1 nounwind willreturn memory(none)", text, 1
+                r"(alwaysinline|noinline)", r"\1 nounwind willreturn memory(none)", text, count=1
             )
         found["@" + value.name.strip('"')] = re.sub(r'@"([\w.]+)"', r"@\1", text)
     return found

@@ -1,13 +1,14 @@
 """Elements of values as numbers in registers: what a loop's body, or straight-line code, computes.
 
-`Elements.at` gives the element of a value at an index, computing what is virtual and loading what lies
-in memory, each once. Every instruction is written at the depth of the loop nest at which its
+`Elements.at` gives the element of a value at an index, computing what is virtual and loading what
+lies in memory, each once. Every instruction is written at the depth of the loop nest at which its
 operands are known, so that nothing is computed in a loop that does not change there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from wengert.compile import views
 from wengert.compile.access import Alternative, Condition, alternatives
 from wengert.compile.fuse import Division, Home
 from wengert.compile.lookup import Found, Lookup
-from wengert.compile.native import elementwise
+from wengert.compile.native import bounds, elementwise
 from wengert.compile.native.types import (
     INT64,
     Code,
@@ -41,8 +42,8 @@ class Elements:
     extents : sequence of pair
         The range of each axis of the nest.
     axes : sequence of pair
-        For each axis: the SSA name it is counted by and the depth at which that is known. An axis that
-        is merged into a later one has no name: places in memory count in the later one.
+        For each axis: the SSA name it is counted by and the depth at which that is known. An axis
+        that is merged into a later one has no name: places in memory count in the later one.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Elements:
         self.tag = ""  # metadata of loads and stores in the innermost loop
         self._known: dict[tuple[int, Index], Scalar] = {}
         self._depths: dict[str, int] = {}  # of names that stand in an Affine
+        self._given: dict[tuple[int, Index], list[Alternative]] = {}
         self._looked: dict[tuple[int, Index], str] = {}
         self._places: dict[tuple[int, Affine], tuple[str, int]] = {}
 
@@ -71,6 +73,8 @@ class Elements:
 
     def at(self, operand: Operand, index: Index, *, is_root: bool = False) -> Scalar:
         """The element of a value at an index."""
+        if is_root and not index and isinstance(operand, int) and self.division.is_plain(operand):
+            return self._number(operand)
         found = self._found(operand, index, is_root)
         todo = [] if found is not None else [(operand, index)]
         while todo:
@@ -80,10 +84,12 @@ class Elements:
                 todo.pop()
                 continue
             missing = []
-            given = self._reads(value, place)
+            given = self._given.get((value, place))
+            if given is None:  # once: it may write instructions
+                given = self._given[value, place] = self._reads(value, place)
             for choice in given:
-                if self._found(choice.operand, choice.index) is None:
-                    missing.append((choice.operand, choice.index))
+                if self._found(choice.operand, choice.at) is None:
+                    missing.append((choice.operand, choice.at))
             if missing:
                 todo += missing
                 continue
@@ -94,6 +100,17 @@ class Elements:
             assert isinstance(operand, int)
             result = self._known[operand, index]
         return result
+
+    def _number(self, value: int) -> Scalar:
+        """A step of straight-line code: its operands are known."""
+        op = self.division.op(value)
+        parts = [self._found(x, ()) for x in op.operands]
+        operands = [x for x in parts if x is not None]
+        if len(operands) < len(parts):
+            return self.at(value, (), is_root=False)
+        specs = [self.division.spec(x) for x in op.operands]
+        out = self._known[value, ()] = elementwise.emit(op, specs, self.sections[0], operands)
+        return out
 
     def _found(self, operand: Operand, index: Index, is_root: bool = False) -> Scalar | None:
         """An element that needs no computing, or was computed before."""
@@ -141,7 +158,7 @@ class Elements:
         return self._pieces(op, index)
 
     def _pieces(self, op: Op, index: Index) -> list[Alternative]:
-        """The pieces that an element may come from; places are brought into range where that is open."""
+        """The pieces an element may come from; places are brought into range where it is open."""
         specs = [self.division.spec(x) for x in op.operands]
         kept: list[Alternative] = []
         for choice in alternatives(op, specs, index):
@@ -157,7 +174,7 @@ class Elements:
             )
             if open_:
                 safe = self._in_range(choice, self.division.spec(choice.operand).shape)
-                choice = choice._replace(conditions=open_, index=safe)
+                choice = choice._replace(conditions=open_, at=safe)
             else:
                 choice = choice._replace(conditions=())
             kept.append(choice)
@@ -168,7 +185,7 @@ class Elements:
     def _in_range(self, choice: Alternative, shape: tuple[int, ...]) -> Index:
         """The index of a piece, where every place that could lie outside is moved inside."""
         places: list[Affine] = []
-        for place, size in zip(choice.index, shape, strict=True):
+        for place, size in zip(choice.at, shape, strict=True):
             bounds = place.bounds(self.extents)
             if bounds is not None and bounds[0] >= 0 and bounds[1] < size:
                 places.append(place)
@@ -184,7 +201,7 @@ class Elements:
     def _compute(self, value: int, index: Index, given: list[Alternative]) -> Scalar:
         op, role = self.division.op(value), self.division.role(value)
         assert role is not None
-        parts = [self._found(c.operand, c.index) for c in given]
+        parts = [self._found(c.operand, c.at) for c in given]
         operands = [x for x in parts if x is not None]
         if role.kind in ("view", "gather"):
             return operands[0]
@@ -213,7 +230,7 @@ class Elements:
                 result = x._replace(depth=depth)
         return result
 
-    def converted(self, x: Scalar, dtype: np.dtype) -> Scalar:  # type: ignore[type-arg]
+    def converted(self, x: Scalar, dtype: np.dtype[Any]) -> Scalar:
         """A number in another dtype."""
         return converted(self.sections[x.depth], x, dtype)
 
@@ -239,10 +256,10 @@ class Elements:
         return inside
 
     def _looked_up(self, place: Found) -> Affine:
-        key = (_key(place.operand), place.index)
+        key = (_key(place.operand), place.at)
         name = self._looked.get(key)
         if name is None:
-            x = self.at(place.operand, place.index)
+            x = self.at(place.operand, place.at)
             code = self.sections[x.depth]
             (name,) = converted(code, x, INT64).parts
             if not isinstance(place.operand, Constant) and x.dtype.kind == "i":
@@ -282,24 +299,24 @@ class Elements:
         key = (_key(operand), place)
         found = self._places.get(key)
         if found is None:
-            kind, dtype = self._memory(operand)
-            found = self.offset(self.pointer(operand), place, kind, dtype.kind == "c")
+            spec = self.division.spec(operand)
+            kind = memory_type(spec.dtype)
+            pointer, is_pair = self.pointer(operand), spec.dtype.kind == "c"
+            found = self.offset(pointer, place, kind, is_pair, spec.size)
             self._places[key] = found
         return found
 
     def offset(
-        self, pointer: str, place: Affine, kind: str, is_pair: bool = False
+        self, pointer: str, place: Affine, kind: str, is_pair: bool = False, size: int = 0
     ) -> tuple[str, int]:
-        """A pointer to the element of an array at a flat place."""
+        """A pointer to the element of an array (of `size`, if that is to be checked) at a flat place."""
         if not place.terms and not place.constant:
             return pointer, 0
         name, depth = self.number(place.times(2) if is_pair else place)
+        if size and bounds.is_on():
+            name = bounds.checked(self.sections[depth], name, size * (1 + is_pair))
         text = f"getelementptr inbounds {kind}, ptr {pointer}, i64 {name}"
         return self.sections[depth].op(text), depth
-
-    def _memory(self, operand: Operand) -> tuple[str, np.dtype]:  # type: ignore[type-arg]
-        dtype = self.division.spec(operand).dtype
-        return memory_type(dtype), dtype
 
     def merged(self, place: Affine) -> Affine:
         """A flat place in terms of the nest's own loops: merged axes count as one."""

@@ -1,8 +1,8 @@
 """How elementwise primitives become native code: a table by name, one line per lowering.
 
-A `Lowering` says which dtype the operands are brought to, and writes the instructions for each kind of
-dtype: floating ("f"), integers ("i", "u"), truth values ("b"), complex ("c"). Elementary functions are in
-`math/`. The one difficulty is NumPy's rules of promotion: the ufuncs themselves are asked.
+A row of the table holds what writes the instructions for each kind of dtype: floating ("f"),
+integers ("i", "u"), truth values ("b"). `complexes.py` has complex numbers, `math/` the elementary
+functions. The one difficulty is NumPy's rules of promotion: the ufuncs themselves are asked.
 """
 
 from __future__ import annotations
@@ -276,10 +276,12 @@ def _comparison(name: str) -> dict[str, Emit]:
     }
 
 
+_LARGER = {"i": _select_int("sgt"), "u": _select_int("ugt"), "b": _binary("or")}
+_SMALLER = {"i": _select_int("slt"), "u": _select_int("ult"), "b": _binary("and")}
 _WHOLE = dict.fromkeys("iub", _copy)
 _NOT_NAN = {kind: _never("false") for kind in "iub"}
 
-# By the primitive's `lower`, or by its name where it has none. Kinds that stand nowhere go to NumPy.
+# By the primitive's `lower`, or its name where it has none. Kinds that stand nowhere go to NumPy.
 # fmt: off
 ELEMENTWISE: dict[str, dict[str, Emit]] = {
     "add": {"f": _float("fadd"), "i": _binary("add"), "u": _binary("add"), "b": _binary("or")},
@@ -294,10 +296,10 @@ ELEMENTWISE: dict[str, dict[str, Emit]] = {
     "pow": {"f": _power},
     "abs": {"f": _intrinsic("fabs"), "i": _abs_int, "u": _copy, "b": _copy},
     "copysign": {"f": _intrinsic("copysign")},
-    "max": {"f": _extremum("ogt"), "i": _select_int("sgt"), "u": _select_int("ugt"), "b": _binary("or")},
-    "min": {"f": _extremum("olt"), "i": _select_int("slt"), "u": _select_int("ult"), "b": _binary("and")},
-    "fmax": {"f": _number_extremum("oge"), "i": _select_int("sgt"), "u": _select_int("ugt"), "b": _binary("or")},
-    "fmin": {"f": _number_extremum("ole"), "i": _select_int("slt"), "u": _select_int("ult"), "b": _binary("and")},
+    "max": {"f": _extremum("ogt"), **_LARGER},
+    "min": {"f": _extremum("olt"), **_SMALLER},
+    "fmax": {"f": _number_extremum("oge"), **_LARGER},
+    "fmin": {"f": _number_extremum("ole"), **_SMALLER},
     "remainder": {"f": _remainder, "i": _divided_int(False), "u": _divided_int(False)},
     "fmod": {"f": _fmod},
     "floor_divide": {"f": _floor_divide, "i": _divided_int(True), "u": _divided_int(True)},
@@ -307,7 +309,10 @@ ELEMENTWISE: dict[str, dict[str, Emit]] = {
     "rint": {"f": _intrinsic("rint")},
     "sqrt": {"f": _intrinsic("sqrt")},
     "sign": {"f": _sign_float, "i": _sign_int},
-    "lt": _comparison("lt"), "le": _comparison("le"), "gt": _comparison("gt"), "ge": _comparison("ge"),
+    "lt": _comparison("lt"),
+    "le": _comparison("le"),
+    "gt": _comparison("gt"),
+    "ge": _comparison("ge"),
     "eq": {"f": _compare("fcmp oeq"), **{kind: _compare("icmp eq") for kind in "iub"}},
     "ne": {"f": _compare("fcmp une"), **{kind: _compare("icmp ne") for kind in "iub"}},
     "isnan": {"f": _is_nan, **_NOT_NAN},
@@ -330,7 +335,7 @@ _CONVERSIONS = frozenset({"astype", "truncate"})
 _SAME = frozenset({"stop_gradient", "filled_like_none"})
 
 
-# ------------------------------------------------------------------------------------------- lowering
+# ----------------------------------------------------------------------------------------- lowering
 
 
 def name_of(op: Op) -> str:

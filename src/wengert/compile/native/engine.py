@@ -1,6 +1,6 @@
 """From LLVM assembly to machine code of this processor.
 
-One lock: LLVM's pass machinery is not used from two threads at once. Code lives as long as its `Unit`.
+One lock: LLVM's passes are not run by two threads at once. Code lives as long as its `Unit`.
 """
 
 from __future__ import annotations

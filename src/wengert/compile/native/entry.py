@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.compile.native import layout
+from wengert.compile.native import layout, objects
+from wengert.compile.native.objects import ArrayRecord
 from wengert.compile.native.signature import Made, Signature, Static, numbers
 from wengert.compile.native.types import Code, Names
 from wengert.compile.program import Spec
@@ -46,29 +47,6 @@ DECLARED = {
     "PyMem_RawMalloc": "ptr (i64)",
     "PyMem_RawFree": "void (ptr)",
 }
-NEW_ARRAY = "wg_new_array"  # NumPy's PyArray_NewFromDescr
-
-_DROP = """define internal void @wg_drop(ptr %owned, i64 %count) noinline cold {
-entry:
-  br label %head
-head:
-  %k = phi i64 [ 0, %entry ], [ %next, %rest ]
-  %more = icmp ult i64 %k, %count
-  br i1 %more, label %one, label %exit
-one:
-  %place = getelementptr ptr, ptr %owned, i64 %k
-  %object = load ptr, ptr %place
-  %is_null = icmp eq ptr %object, null
-  br i1 %is_null, label %rest, label %release
-release:
-  call void @Py_DecRef(ptr %object)
-  br label %rest
-rest:
-  %next = add i64 %k, 1
-  br label %head
-exit:
-  ret void
-}"""
 
 
 class Address(NamedTuple):
@@ -90,12 +68,13 @@ class Writer:
         self.nested: list[str] = []  # arguments that a container holds: it may let go of them
         self.slots = 0  # of %owned
         self.made: dict[int, int] = {}  # output -> slot of the object that it became
+        self.records: dict[Any, ArrayRecord] = {}
         self.uses = Counter(numbers(signature.result))
 
     # ------------------------------------------------------------------------------ small pieces
 
     def declare(self, name: str) -> str:
-        kind = DECLARED[name]
+        kind = DECLARED.get(name) or objects.DECLARED[name]
         result, _, operands = kind.partition(" ")
         self.symbols.setdefault("@" + name, f"declare {result} @{name}{operands}")
         return result
@@ -171,8 +150,6 @@ class Writer:
         self.ways_out()
         size = max(1, self.slots)
         code.lines.insert(first, f"  store [{size} x ptr] zeroinitializer, ptr %owned")
-        self.symbols["@wg_drop"] = _DROP
-        self.declare("Py_DecRef")
         return "\n".join([*self.head(name, size, arena_bytes), *code.lines, "}"])
 
     def head(self, name: str, size: int, arena_bytes: int) -> list[str]:
@@ -201,18 +178,11 @@ class Writer:
         for label, number in (("failed.guard", "%status"), ("mismatch", "0")):
             code.start(label)
             if label == "failed.guard":
-                code.do(f"call void @wg_drop(ptr %owned, i64 {self.slots})")
-            targets = self.load("%self", layout.TUPLE_ITEMS + 8)
-            items = self.load(targets, layout.LIST_ITEMS)
-            place = code.op(f"getelementptr ptr, ptr {items}, i32 {number}")
-            target = code.op(f"load ptr, ptr {place}")
-            self.call("Py_IncRef", f"ptr {target}")
-            operands = (f"ptr {target}", "ptr %args", "i64 %nargs", "ptr %kwnames")
-            out = self.call("PyObject_Vectorcall", *operands)
-            self.call("Py_DecRef", f"ptr {target}")
-            code.do(f"ret ptr {out}")
+                self.call("wg_drop", "ptr %owned", f"i64 {self.slots}")
+            operands = ("ptr %self", "ptr %args", "i64 %nargs", "ptr %kwnames", f"i32 {number}")
+            code.do(f"ret ptr {self.call('wg_leave', *operands)}")
         code.start("fail")
-        code.do(f"call void @wg_drop(ptr %owned, i64 {self.slots})")
+        self.call("wg_drop", "ptr %owned", f"i64 {self.slots}")
         code.do("ret ptr null")
 
     # ---------------------------------------------------------------------------------- arguments
@@ -255,30 +225,12 @@ class Writer:
             self.check(part, self.load(items, start + 8 * k), is_nested=True)
 
     def check_array(self, spec: Spec, pointer: str) -> None:
-        code, ndim = self.code, len(spec.shape)
-        self.check_type(np.ndarray, pointer)
-        self.check_dtype(spec.dtype, self.load(pointer, layout.DESCR))
-        self.require_equal("i32", self.load(pointer, layout.NDIM, "i32"), ndim)
-        flags = self.load(pointer, layout.FLAGS, "i32")
-        self.require_equal("i32", code.op(f"and i32 {flags}, {layout.READABLE}"), layout.READABLE)
-        if ndim:
-            shape = self.load(pointer, layout.SHAPE)
-        for k, length in enumerate(spec.shape):
-            self.require_equal("i64", self.load(shape, 8 * k, "i64"), length)
+        self.require(self.call("wg_fits", f"ptr {pointer}", f"ptr {self.record(spec)}"))
 
-    def check_dtype(self, dtype: np.dtype[Any], descr: str) -> None:
-        """The dtype itself, as nearly always; or another object that means the same."""
-        code = self.code
-        same, other = code.names.label(), code.names.label()
-        is_same = code.op(f"icmp eq ptr {descr}, {self.constant(dtype)}")
-        code.do(f"br i1 {is_same}, label %{same}, label %{other}")
-        code.start(other)
-        self.require_equal("i32", self.load(descr, layout.TYPE_NUM, "i32"), dtype.num)
-        order = self.load(descr, layout.BYTEORDER, "i8")
-        native = [code.op(f"icmp eq i8 {order}, {x}") for x in layout.NATIVE_ORDERS]
-        self.require(code.op(f"or i1 {native[0]}, {native[1]}"))
-        code.do(f"br label %{same}")
-        code.start(same)
+    def record(self, spec: Spec) -> str:
+        """A pointer to what native code knows of an array."""
+        found = self.records.setdefault((spec.shape, spec.dtype), ArrayRecord(spec))
+        return self.constant(found)
 
     def check_static(self, value: Any, pointer: str) -> None:
         code = self.code
@@ -307,29 +259,11 @@ class Writer:
             if spec.kind != "array":
                 place = self.at("%numbers", 16 * k)
             else:
-                array = self.new_array(spec)
+                array = self.call("wg_make", f"ptr {self.record(spec)}")
                 self.made[k] = self.slot(array)
                 self.require_made(array)
                 place = self.load(array, layout.DATA)
             self.store(place, "%outputs", 8 * k)
-
-    def new_array(self, spec: Spec) -> str:
-        dtype = self.constant(spec.dtype)
-        ndim = len(spec.shape)
-        shape = "null"
-        if ndim:
-            shape = "@wg_shape_" + "_".join(map(str, spec.shape))
-            lengths = ", ".join(f"i64 {length}" for length in spec.shape)
-            self.symbols[shape] = f"{shape} = private constant [{ndim} x i64] [{lengths}]"
-        self.symbols["@" + NEW_ARRAY] = (
-            f"declare ptr @{NEW_ARRAY}(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)"
-        )
-        self.call("Py_IncRef", f"ptr {dtype}")  # the call takes a reference, also when it fails
-        kind = self.constant(np.ndarray)
-        return self.code.op(
-            f"call ptr @{NEW_ARRAY}(ptr {kind}, ptr {dtype}, i32 {ndim}, ptr {shape}, "
-            "ptr null, ptr null, i32 0, ptr null)"
-        )
 
     def run(self, plan: str, arena_bytes: int, release_gil: bool) -> None:
         code = self.code

@@ -1,7 +1,7 @@
 """Small matrix products as native loops: tiles of the result that stay in registers.
 
-A product of known sizes and strides is one function, shared by all products of that form in a
-module. *Outer* tiles go over k with rows of b as vectors, *dot* tiles with vectors along k itself.
+A product of known sizes and strides is one function, shared by all products of that form in the
+process. *Outer* tiles go over k with rows of b as vectors, *dot* tiles with vectors along k itself.
 Each element of the result is summed by one thread in one order. The one difficulty is the size of a
 tile: `_best_tile` estimates what each would cost, by the loads and multiplications of one step.
 """
@@ -9,13 +9,15 @@ tile: `_best_tile` estimates what each would cost, by the loads and multiplicati
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 import numpy as np
 
-from wengert.compile.native.operands import Layout, Loop, copy, offset
+from wengert.compile.native import runtime, threads
+from wengert.compile.native.engine import Effort, Unit
+from wengert.compile.native.operands import Layout, Loop, as_written, copy, offset
 from wengert.compile.native.types import BOOL, Code, Names, memory_type
 
 _LATENCY = 4  # cycles of a multiplication and addition; two can start in each
@@ -105,19 +107,53 @@ def _parts(total: int, size: int) -> list[tuple[int, int]]:
 
 
 def function(symbols: dict[str, str], kind: str, dtype: np.dtype[Any], sizes: Sizes) -> str:
-    """Name of ``void (ptr a, ptr b, ptr c)``, written into a module if it is not there.
+    """Name of ``void (ptr a, ptr b, ptr c)``, declared in a module; `install` compiles it.
+
+    The name says all, so code from a cache finds its functions again.
 
     Parameters
     ----------
     kind : str
         "outer": b has a stride of one along n; "dot": a and b have it along k.
     """
-    text = "_".join(str(x) for x in (sizes.m, sizes.n, sizes.k, *sizes.a, *sizes.b, *sizes.c))
-    name = f"@wg_{kind}_{dtype.str[1:]}_{text}".replace("-", "m")
-    if name not in symbols:
-        symbols[name] = ""  # its place
-        symbols[name] = _Writer(symbols, kind, dtype, sizes).text(name)
+    numbers = (sizes.m, sizes.n, sizes.k, *sizes.a, *sizes.b, *sizes.c)
+    text = "_".join([str(x).replace("-", "m") for x in numbers])
+    name = f"@wg_{kind}_{dtype.str[1:]}_{text}"
+    symbols[name] = f"declare void {name}(ptr, ptr, ptr)"
     return name
+
+
+def is_kernel(name: str) -> bool:
+    """Whether a symbol is one that `function` named."""
+    return name.startswith(("@wg_outer_", "@wg_dot_"))
+
+
+@functools.cache
+def _installed() -> dict[str, Unit]:
+    return {}
+
+
+def install(names: Iterable[str]) -> None:
+    """Compile those of these kernels that are not there yet; they stay for the whole process."""
+    known = _installed()
+    missing = [name for name in names if name not in known]
+    if not missing:
+        return
+    symbols: dict[str, str] = {}
+    for name in missing:
+        kind, code, *numbers = name.removeprefix("@wg_").split("_")
+        m, n, k, *strides = [int(x.replace("m", "-")) for x in numbers]
+        pairs = [(strides[at], strides[at + 1]) for at in (0, 2, 4)]
+        sizes = Sizes(m, n, k, *pairs)
+        symbols[name] = _Writer(symbols, kind, np.dtype(code), sizes).text(name)
+    if "@wg_parallel_for" in symbols:
+        threads.load()
+    order = sorted(symbols, key=lambda name: name.startswith("!"))
+    # Tiles are written as they shall run: the first passes find all there is.
+    unit = Unit("\n".join([symbols[name] for name in order]), Effort(1, 3))
+    for name in missing:
+        known[name] = unit
+        runtime.register({name[1:]: unit.address(name[1:])})
 
 
 class _Writer:
@@ -160,7 +196,7 @@ class _Writer:
                 f"  store ptr %{x}, ptr %{x}.at",
             )
         ]
-        head = f"define internal void {name}(ptr %a, ptr %b, ptr %c) {{"
+        head = f"define void {name}(ptr %a, ptr %b, ptr %c) {{"
         main = [head, "  %context = alloca [3 x ptr]", *places, run, "  ret void", "}"]
         return body + "\n" + "\n".join(main)
 
@@ -173,7 +209,7 @@ class _Writer:
         is_short = code.op(f"icmp slt i64 %end, {full}")
         stop = code.op(f"select i1 {is_short}, i64 %end, i64 {full}")
         if full:
-            with Loop(code, stop, "%begin") as block:
+            with Loop(code, stop, "%begin", as_it_is=True) as block:
                 row = code.op(f"mul i64 {block}, {rows}")
                 self._columns(
                     self._moved(a, row, sizes.a[0]), b, self._moved(c, row, sizes.c[0]), rows
@@ -203,7 +239,7 @@ class _Writer:
         step_b = sizes.b[1]
         tile = self._outer if is_outer else self._dot
         if full:
-            with Loop(code, full) as block:
+            with Loop(code, full, as_it_is=True) as block:
                 column = code.op(f"mul i64 {block}, {width}")
                 tile(
                     a,
@@ -256,7 +292,7 @@ class _Writer:
         code.names.allocas.append(f"  {tile} = alloca [{rows * columns} x {self.scalar}], align 64")
         self._write(tile, columns, widths, kinds, sums)
         layout = Layout((rows, columns), self.dtype, (columns, 1))
-        copy(code, tile, c, layout, layout._replace(strides=sizes.c))
+        copy(code, tile, c, layout, layout._replace(strides=sizes.c), as_it_is=True)
 
     def _write(self, target: str, step: int, widths: Sequence[int], kinds: Sequence[str],
                sums: Sequence[str]) -> None:  # fmt: skip
@@ -402,18 +438,6 @@ class _Sums:
         code.lines[self.place : self.place] = lines
         code.do(f"{following} = add i64 {self.index}, 1")
         more = code.op(f"icmp slt i64 {following}, {self.count}")
-        tag = _once(names.symbols) if self.count > _FEW else ""
+        tag = as_written(names.symbols) if self.count > _FEW else ""
         code.do(f"br i1 {more}, label %{self.head}, label %{self.after}{tag}")
         code.start(self.after)
-
-
-def _once(symbols: dict[str, str]) -> str:
-    """Metadata that keeps LLVM from unrolling a loop: a tile fills the processor as it is."""
-    text = '!{!"llvm.loop.unroll.disable"}'
-    found = next((key for key, value in symbols.items() if value.endswith(text)), None)
-    if found is None:
-        found = f"!{sum(key.startswith('!') for key in symbols)}"
-        symbols[found] = f"{found} = {text}"
-    loop = f"!{sum(key.startswith('!') for key in symbols)}"
-    symbols[loop] = f"{loop} = distinct !{{{loop}, {found}}}"
-    return f", !llvm.loop {loop}"

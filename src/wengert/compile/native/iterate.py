@@ -1,8 +1,8 @@
 """The operation `loop` (passes/loop.py): a loop around the plan of its body.
 
 The body is a function of its own, whose inputs and outputs are pointers that the loop sets in every
-iteration: into the arrays it reads part by part, into those it collects. Numbers that are carried on
-lie on the stack, so that LLVM keeps them in registers once the body is inlined; arrays that are
+iteration: into the arrays it reads part by part, into those it collects. Numbers that are carried
+on lie on the stack, so that LLVM keeps them in registers once the body is inlined; arrays that are
 carried on go back and forth between two buffers.
 """
 
@@ -52,7 +52,7 @@ class _Iteration:
         status = code.variable("i32")
         held = [self._carry(k) for k in range(self.carried)]
         loop = open_loop(code, "0", str(self.op.parameters["count"]))
-        place = loop.index
+        place = loop.turn
         if self.op.parameters["reverse"]:
             place = code.op(f"sub nsw i64 {self.op.parameters['count'] - 1}, {place}")
         for k, pointer in enumerate(self._inputs(held, place)):

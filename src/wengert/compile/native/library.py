@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from wengert.compile.native import blas, call, callbacks, lapack, matmul, threads
+from wengert.compile.native import blas, call, callbacks, gemm, lapack, matmul, threads
 from wengert.compile.native.operands import Layout, LibraryCall
 from wengert.compile.program import Op, Spec
 
@@ -57,8 +57,9 @@ def install(symbols: Iterable[str]) -> None:
         threads.load()
     if "@wg_callback" in names:
         callbacks.install()
-    if any(name.startswith("@Py") for name in names):
+    if "@wg_leave" in names:
         call.install()
+    gemm.install(filter(gemm.is_kernel, names))
     for name in names:
         bare = name.removeprefix("@wg_")
         if bare[1:] in blas.FUNCTIONS:

@@ -1,9 +1,9 @@
 """A fused loop nest as one function: pieces without tests, accumulators, ranges for threads.
 
-``void @k(ptr inputs, ptr outputs, ptr arena, i64 begin, i64 end)`` computes its roots for a range of
-the outermost loop, so that threads can share it. Axes that lie one behind the other in everything
-that is read and written become one loop. Where a condition on an index cuts the space (the edges of
-a shifted slice), the nest is written once for each piece, so that inner loops need no test. What is
+``void @k(ptr inputs, ptr outputs, ptr arena, i64 begin, i64 end)`` computes its roots for a range
+of the outermost loop, so that threads can share it. Axes that lie one behind the other in all that
+is read and written become one loop. Where a condition on an index cuts the space (the edges of a
+shifted slice), the nest is written once for each piece, so that inner loops need no test. What is
 reduced is in `accumulate.py`.
 """
 
@@ -19,7 +19,7 @@ from wengert.compile.fuse import Step
 from wengert.compile.native.accumulate import Accumulator, Register
 from wengert.compile.native.elements import Elements
 from wengert.compile.native.memory import ACCESS, ATTRIBUTES, PARAMETERS, Memory, Pointers
-from wengert.compile.native.types import Code, Names, close_loop, open_loop, store
+from wengert.compile.native.types import Code, Names, Scalar, close_loop, open_loop, store
 
 _BLOCK = 1024  # elements that one register accumulates, and the least that a block of rows has
 _MOST_PIECES = 16
@@ -32,7 +32,7 @@ class Blocks(NamedTuple):
     """How the outer loop of a nest is cut: turns of each block, and how many blocks there are."""
 
     rows: int
-    count: int
+    number: int
     is_threaded: bool
 
 
@@ -58,8 +58,8 @@ class Nest:
         self.cuts = self._cuts()
         self.blocks = self._blocks()
         for part in self.accumulators:
-            if self._is_shared(part) and self.blocks.count > 1:
-                part.take_partials(self.blocks.rows, self.blocks.count)
+            if self._is_shared(part) and self.blocks.number > 1:
+                part.take_partials(self.blocks.rows, self.blocks.number)
 
     def _is_reduced(self, value: int) -> bool:
         role = self.division.role(value)
@@ -88,7 +88,12 @@ class Nest:
         return groups
 
     def _joins(
-        self, outer: int, axis: int, size: int, patterns: list[dict[int, int]], tested: set[object]
+        self,
+        outer: int,
+        axis: int,
+        size: int,
+        patterns: list[dict[int, int]],
+        tested: set[views.Symbol],
     ) -> bool:
         if axis in tested or outer in tested:
             return False
@@ -106,6 +111,8 @@ class Nest:
         for place, low, high in self.scan.conditions:
             if len(place.terms) == 1 and abs(place.terms[0][1]) == 1:
                 ((axis, sign),) = place.terms
+                if axis not in points:  # a place that is looked up
+                    continue
                 for bound in (low, high):
                     points[axis].add(sign * (bound - place.constant) + (sign < 0))
         ranges = []
@@ -185,7 +192,8 @@ class Nest:
 _PARALLEL_FOR = "declare void @wg_parallel_for(ptr, ptr, i64, i64, i64)"
 
 # A block is `rows` turns of the outer loop; `context` holds what every function of a plan takes.
-_BLOCKS = """define internal void @{name}.blocks(ptr %context, i64 %first, i64 %last) {attributes} {{
+_BLOCKS = """
+define internal void @{name}.blocks(ptr %context, i64 %first, i64 %last) {attributes} {{
 entry:
   %inputs = load ptr, ptr %context
   %p1 = getelementptr ptr, ptr %context, i64 1
@@ -253,17 +261,17 @@ class _Piece:
             code.do(f"br label %{skip}")
             code.start(skip)
 
-    def _operand(self, value: int):  # type: ignore[no-untyped-def]
+    def _operand(self, value: int) -> Scalar:
         return self.elements.at(self.nest.division.op(value).operands[0], self.own)
 
-    def _store(self, value: int, x, inner: Code) -> None:  # type: ignore[no-untyped-def]
+    def _store(self, value: int, x: Scalar, inner: Code) -> None:
         spec = self.nest.division.specs[value]
         place = views.flat(self.own, views.strides_of(spec.shape))
         pointer, _ = self.elements.address(value, place)
         store(inner, self.elements.converted(x, spec.dtype), pointer, ACCESS)
 
     def _clip(self, code: Code) -> str:
-        """Bring the range of the outer loop into that of the piece; where to go if nothing is left."""
+        """Bring the outer loop into the range of the piece; where to go if nothing is left."""
         low, high = self.ranges[0]
         self.begin, self.end = "%begin", "%end"
         if low == 0 and high == self.nest.extent(self.nest.groups[0]):

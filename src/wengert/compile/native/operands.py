@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from math import prod
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from wengert.compile.native.types import Code, converted, load, store
 from wengert.compile.program import Spec
 
 Emit = Callable[[Code, Sequence[str], Sequence[str | None], str, Callbacks], str | None]
+
+
+_BLOCK = 32  # rows and columns of a block of a copy that transposes
 
 
 class Layout(NamedTuple):
@@ -50,9 +54,9 @@ class LibraryCall(NamedTuple):
         Scratch memory, aligned to 64 bytes.
     emit : callable
         ``emit(code, operands, results, workspace, callbacks)`` writes it: `operands` are pointers
-        to the first element of each (constants, too), `results` pointers or None where nobody
-        reads, `workspace` a pointer. Gives the status, an i32 that is 0, or -1 if it raised; None
-        if it cannot fail.
+        to the first element of each (constants, too), `results` pointers, or None where nobody
+        reads, to memory that overlaps no operand, `workspace` a pointer. Gives the status, an i32
+        that is 0, or -1 if it raised; None if it cannot fail.
     """
 
     workspace_bytes: int
@@ -78,6 +82,11 @@ def offset(code: Code, pointer: str, elements: str | int, dtype: np.dtype[Any]) 
 class Loop:
     """A counting loop around what is written inside ``with``.
 
+    Parameters
+    ----------
+    as_it_is : bool
+        Nothing is to be gained by unrolling or vectorising it.
+
     Examples
     --------
     ::
@@ -86,8 +95,11 @@ class Loop:
             at = offset(code, pointer, i, dtype)
     """
 
-    def __init__(self, code: Code, count: int | str, start: int | str = 0):
+    def __init__(
+        self, code: Code, count: int | str, start: int | str = 0, *, as_it_is: bool = False
+    ):
         self.code, self.count, self.start = code, count, start
+        self.tag = as_written(code.names.symbols) if as_it_is else ""
 
     def __enter__(self) -> str:
         """Begin; the number of the turn."""
@@ -113,25 +125,79 @@ class Loop:
         code.do(f"br label %{self.latch}")
         code.start(self.latch)
         code.do(f"{self.next} = add i64 {self.index}, 1")
-        code.do(f"br label %{self.labels[1]}")
+        code.do(f"br label %{self.labels[1]}{self.tag}")
         code.start(self.after)
 
 
-def copy(code: Code, source: str, target: str, layout: Layout, goal: Layout) -> None:
+def as_written(symbols: dict[str, str]) -> str:
+    """Metadata that keeps LLVM from unrolling and vectorising a loop, which takes it long."""
+    options = [
+        '!{!"llvm.loop.unroll.disable"}',
+        '!{!"llvm.loop.vectorize.enable", i1 false}',
+    ]
+    found = [_metadata(symbols, text) for text in options]
+    loop = f"!{sum(key.startswith('!') for key in symbols)}"
+    symbols[loop] = f"{loop} = distinct !{{{', '.join([loop, *found])}}}"
+    return f", !llvm.loop {loop}"
+
+
+def _metadata(symbols: dict[str, str], text: str) -> str:
+    """The name of a piece of metadata, which is added if it is not there."""
+    for key, value in symbols.items():
+        if key.startswith("!") and value == f"{key} = {text}":
+            return key
+    name = f"!{sum(key.startswith('!') for key in symbols)}"
+    symbols[name] = f"{name} = {text}"
+    return name
+
+
+def copy(code: Code, source: str, target: str, layout: Layout, goal: Layout, *,
+         as_it_is: bool = False) -> None:  # fmt: skip
     """Copy an array into another layout and dtype of the same shape."""
-    shape = layout.shape
-    loops: list[Loop] = []
-    places = [source, target]
-    for axis, length in enumerate(shape):
-        loops.append(Loop(code, length))
-        index = loops[-1].__enter__()
-        for k, each in enumerate((layout, goal)):
-            step = code.op(f"mul i64 {index}, {each.strides[axis]}")
-            places[k] = offset(code, places[k], step, each.dtype)
-    x = load(code, places[0], layout.dtype, 0)
-    store(code, converted(code, x, goal.dtype), places[1])
-    for loop in reversed(loops):
-        loop.__exit__()
+    if (
+        len(layout.shape) == 2
+        and min(layout.shape) > _BLOCK
+        and layout.strides[1] != goal.strides[1]
+    ):
+        _copy_blocks(code, source, target, layout, goal)
+        return
+    bounds: list[tuple[int | str, int | str]] = [(0, length) for length in layout.shape]
+    _copy_box(code, (source, target), (layout, goal), bounds, as_it_is)
+
+
+def _copy_blocks(code: Code, source: str, target: str, layout: Layout, goal: Layout) -> None:
+    """A copy that transposes goes block by block: both sides then stay in the cache."""
+    rows, columns = layout.shape
+    with Loop(code, -(-rows // _BLOCK)) as row, Loop(code, -(-columns // _BLOCK)) as column:
+        bounds = [_block(code, row, rows), _block(code, column, columns)]
+        _copy_box(code, (source, target), (layout, goal), bounds, True)
+
+
+def _block(code: Code, index: str, length: int) -> tuple[str, str]:
+    """Where a block of an axis begins and ends."""
+    begin = code.op(f"mul i64 {index}, {_BLOCK}")
+    end = code.op(f"add i64 {begin}, {_BLOCK}")
+    is_short = code.op(f"icmp slt i64 {length}, {end}")
+    return begin, code.op(f"select i1 {is_short}, i64 {length}, i64 {end}")
+
+
+def _copy_box(
+    code: Code,
+    pointers: tuple[str, str],
+    layouts: tuple[Layout, Layout],
+    bounds: Sequence[tuple[int | str, int | str]],
+    as_it_is: bool,
+) -> None:
+    """Copy what lies within the bounds of every axis."""
+    places = list(pointers)
+    with ExitStack() as stack:
+        for axis, (begin, end) in enumerate(bounds):
+            index = stack.enter_context(Loop(code, end, begin, as_it_is=as_it_is))
+            for k, each in enumerate(layouts):
+                step = code.op(f"mul i64 {index}, {each.strides[axis]}")
+                places[k] = offset(code, places[k], step, each.dtype)
+        x = load(code, places[0], layouts[0].dtype, 0)
+        store(code, converted(code, x, layouts[1].dtype), places[1])
 
 
 def fill(code: Code, pointer: str, layout: Layout) -> None:

@@ -1,8 +1,8 @@
 """Reductions: which there are, with what they begin, and how two values become one.
 
 A loop nest keeps one accumulator per reduction and per element of its result. Where the innermost
-loop is reduced, the accumulator is a register, which LLVM splits into vectors; sums are kept by blocks
-of rows, so that the error grows with the logarithm, and the bits do not depend on threads.
+loop is reduced, the accumulator is a register, which LLVM splits into vectors; sums are kept by
+blocks, so that errors stay small and bits do not depend on threads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wengert.compile.program import Op, Spec
 
 
 class Combination(NamedTuple):
-    """How a reduction goes on: an instruction or intrinsic per kind of dtype, and where it starts."""
+    """How a reduction goes on: an instruction or intrinsic per kind of dtype; how it starts."""
 
     start: Any  # a number, or a function of the dtype
     instructions: dict[str, str]
@@ -36,8 +36,8 @@ def _greatest(dtype: np.dtype[Any]) -> Any:
 REDUCTIONS: dict[str, Combination] = {
     "sum": Combination(0, {"f": "fadd reassoc", "c": "fadd reassoc", "i": "add", "u": "add"}),
     "prod": Combination(1, {"f": "fmul reassoc", "i": "mul", "u": "mul"}),
-    "max": Combination(_least, {"f": "call maximum", "i": "call smax", "u": "call umax", "b": "or"}),
-    "min": Combination(_greatest, {"f": "call minimum", "i": "call smin", "u": "call umin", "b": "and"}),
+    "max": Combination(_least, {"f": "@maximum", "i": "@smax", "u": "@umax", "b": "or"}),
+    "min": Combination(_greatest, {"f": "@minimum", "i": "@smin", "u": "@umin", "b": "and"}),
     "any": Combination(False, {"b": "or"}),
     "all": Combination(True, {"b": "and"}),
     "count_nonzero": Combination(0, {"i": "add"}),
@@ -49,7 +49,7 @@ _TRUTHS = frozenset({"any", "all", "count_nonzero"})
 def can_lower(op: Op, specs: Sequence[Spec]) -> bool:
     """True if this operation is a reduction with native code."""
     found = REDUCTIONS.get(op.primitive.name)
-    if found is None or "axis" not in op.parameters or not all(map(_is_plain, (*specs, op.spec))):
+    if found is None or not op.parameters.get("axis") or not all(map(_is_plain, (*specs, op.spec))):
         return False
     if op.spec.dtype.kind not in found.instructions:
         return False
@@ -79,8 +79,8 @@ def combine(op: Op, code: Code, x: Scalar, y: Scalar) -> Scalar:
     dtype = op.spec.dtype
     kind = llvm_type(dtype)
     instruction = REDUCTIONS[op.primitive.name].instructions[dtype.kind]
-    if instruction.startswith("call "):
-        name = instruction.removeprefix("call ")
+    if instruction.startswith("@"):
+        name = instruction.removeprefix("@")
         parts = [code.call(name, kind, x.parts[0], y.parts[0])]
     else:
         pairs = zip(x.parts, y.parts, strict=True)

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 
 import llvmlite.binding as llvm
 
-from wengert.compile.native.engine import Unit
+from wengert.compile.native.engine import Effort, Unit
 from wengert.compile.native.layout import PYTHON
+
+EFFORT = Effort(0, 1)  # the text is short and in SSA form; passes would find little, in 20 ms
 
 
 def load(text: str, symbols: Mapping[str, int]) -> Unit:
@@ -27,7 +29,7 @@ def load(text: str, symbols: Mapping[str, int]) -> Unit:
         Address of each function that the text declares.
     """
     register(symbols)
-    unit = Unit(text)
+    unit = Unit(text, EFFORT)
     PYTHON.Py_IncRef(ctypes.py_object(unit))  # so that the end of the interpreter leaves it alone
     return unit
 

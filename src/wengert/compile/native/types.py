@@ -1,8 +1,8 @@
 """LLVM's types for NumPy's dtypes, constants, conversions; and `Code`, which writes IR as text.
 
-IR is written as text, not built as objects: it is five times as fast, which is what long tapes need.
-A number in registers is a `Scalar`: a dtype and one name (two for complex numbers). The one difficulty
-is that truth values are i1 in registers and bytes in memory.
+IR is written as text, not built as objects: it is five times as fast, which long tapes need. A
+number in registers is a `Scalar`: a dtype and one name (two for complex numbers). The difficulty is
+that truth values are i1 in registers and bytes in memory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 
 # fmt: off
 _TYPES = {"f8": "double", "f4": "float", "c16": "double", "c8": "float", "b1": "i1",
-          "i1": "i8", "i2": "i16", "i4": "i32", "i8": "i64", "u1": "i8", "u2": "i16", "u4": "i32", "u8": "i64"}
+          "i1": "i8", "i2": "i16", "i4": "i32", "i8": "i64",
+          "u1": "i8", "u2": "i16", "u4": "i32", "u8": "i64"}
 # fmt: on
 
 BOOL = np.dtype(bool)
@@ -133,7 +134,7 @@ class Code:
 class Loop(NamedTuple):
     """A loop that has been opened in a `Code`."""
 
-    index: str
+    turn: str
     counter: str
     head: str
     end: str
@@ -153,7 +154,7 @@ def open_loop(code: Code, low: str, high: str, index: str = "") -> Loop:
 def close_loop(code: Code, loop: Loop, metadata: str = "") -> None:
     """End a loop."""
     leave = code.names.label()
-    following = code.op(f"add nuw nsw i64 {loop.index}, 1")
+    following = code.op(f"add nuw nsw i64 {loop.turn}, 1")
     code.do(f"store i64 {following}, ptr {loop.counter}")
     more = code.op(f"icmp slt i64 {following}, {loop.end}")
     code.do(f"br i1 {more}, label %{loop.head}, label %{leave}{metadata}")

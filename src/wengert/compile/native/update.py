@@ -6,6 +6,7 @@ element is written in the straight-line code of the plan.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 from wengert.compile import views
@@ -26,6 +27,8 @@ from wengert.compile.native.types import (
 from wengert.compile.plan import update_reads
 from wengert.compile.program import Spec
 from wengert.compile.views import Index
+
+Body = Callable[[Elements, int], None]
 
 
 def write_update(memory: Memory, value: int, name: str, elements: Elements) -> None:
@@ -94,7 +97,9 @@ def _write_element(elements: Elements, value: int) -> None:
     store(inner, x, pointer)
 
 
-def _nest(memory: Memory, value: int, name: str, shape: tuple[int, ...], code: Code, body) -> None:  # type: ignore[no-untyped-def]
+def _nest(
+    memory: Memory, value: int, name: str, shape: tuple[int, ...], code: Code, body: Body
+) -> None:
     """A function with a loop for each axis, and its call."""
     names = memory.names()
     entry, main = Code(names), Code(names)
@@ -131,7 +136,7 @@ def write_check(memory: Memory, code: Code, spec: Spec, pointer: str, size: int,
     if spec.size:
         loop = open_loop(inner, "0", str(spec.size))
         kind = memory_type(spec.dtype)
-        place = inner.op(f"getelementptr inbounds {kind}, ptr %index, i64 {loop.index}")
+        place = inner.op(f"getelementptr inbounds {kind}, ptr %index, i64 {loop.turn}")
         (number,) = converted(inner, load(inner, place, spec.dtype, 0), INT64).parts
         if spec.dtype.kind == "i":
             number = inner.op(f"add i64 {number}, {size}")

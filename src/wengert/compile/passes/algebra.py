@@ -87,21 +87,6 @@ def is_in_order(axes: tuple[int, ...]) -> bool:
     return axes == tuple(range(len(axes)))
 
 
-def is_reshape(path: Any) -> bool:
-    """True for a path of one step, a reshape."""
-    return len(path) == 1 and path[0][0] == "reshape"
-
-
-def is_transpose(path: Any) -> bool:
-    """True for a path of one step, a transposition."""
-    return len(path) == 1 and path[0][0] == "transpose"
-
-
-def is_broadcast(path: Any) -> bool:
-    """True for a path of one step, a broadcast."""
-    return len(path) == 1 and path[0][0] == "broadcast"
-
-
 def are_views(first: Any, second: Any) -> bool:
     """True for paths that copy nothing."""
     return is_view(first) and is_view(second)
@@ -158,12 +143,6 @@ def _number(c: Any) -> Any:
 def after(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
     """The axes of two transpositions, one after the other."""
     return tuple([first[k] for k in second])
-
-
-@computed
-def argument_of(path: Any) -> Any:
-    """The argument of a path's one step."""
-    return path[0][1]
 
 
 @computed
@@ -283,13 +262,7 @@ SHAPES = [
     rewrite(lambda x, axis, keepdims: add_up(x, axis=axis, keepdims=keepdims),
             lambda x, axis, keepdims: reshape_to(x, shape=reduced_shape(x, axis, keepdims)),
             when=has_length_one, unless=may_be_negative_zero, kinds=ANY),  # np.sum(-0.0) is 0.0
-    # views, by the operation that makes them
-    rewrite(lambda x, path: read(x, path=path),
-            lambda x, path: reshape_to(x, shape=argument_of(path)), when=is_reshape, kinds=ANY),
-    rewrite(lambda x, path: read(x, path=path),
-            lambda x, path: permute(x, axes=argument_of(path)), when=is_transpose, kinds=ANY),
-    rewrite(lambda x, path: read(x, path=path),
-            lambda x, path: broadcast(x, shape=argument_of(path)), when=is_broadcast, kinds=ANY),
+    # reads and writes
     rewrite(lambda x, path: read(x, path=path), lambda x, path: x, when=is_everything, kinds=ANY),
     rewrite(lambda x, y, path: write(x, y, path=path, add=False),
             lambda x, y, path: y, when=is_everything, kinds=ANY),

@@ -144,7 +144,7 @@ class LoopWriter:
             inside[q] = body.add(op, operands)
         outputs = [self._next(entry, inside) for entry in self.carried]
         outputs += [
-            self.numbers[what, 1] if isinstance(what, Carried) else inside[what]  # type: ignore[index]
+            self.numbers[what, len(what.starts)] if isinstance(what, Carried) else inside[what]
             for what in made.collected
         ]
         return Program(body.inputs, tuple(body.ops), tuple(outputs))

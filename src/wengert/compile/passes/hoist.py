@@ -36,6 +36,7 @@ from wengert.tape.columns import Constant
 
 # Cheaper to do again than to write to memory and read back.
 _CHEAP = frozenset({add, subtract, multiply, negative, absolute, maximum, minimum})
+_LARGE = 2**18  # elements
 
 
 def hoist(program: Program) -> Program:
@@ -169,11 +170,14 @@ class _Hoisting:
 
     def _can_be_wide(self, op: Op, others: set[int]) -> bool:
         specs: list[Spec] = []
+        size = self.count * op.spec.size
+        given = 0  # elements of what is read of all iterations
         for x in op.operands:
             is_single = isinstance(x, Constant) or x in self.once
             if not is_single and x not in self.stacked and x not in others:
                 return False
             spec = self.body.spec(x)
+            given = given if is_single else max(given, self.count * spec.size)
             if op.primitive is matmul:
                 continue
             if is_single:
@@ -182,6 +186,8 @@ class _Hoisting:
             elif len(spec.shape) != len(op.spec.shape):
                 return False
             specs.append(spec if is_single else collected_spec(spec, self.count))
+        if size > max(_LARGE, 2 * given):  # a few numbers would fill memory
+            return False
         if op.primitive is matmul:
             return self._is_long_product(op)
         if not is_elementwise(op.primitive):

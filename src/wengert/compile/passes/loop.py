@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.compile.program import Op, Program, Spec, interpret, verify
+from wengert.compile.program import Op, Program, Spec, interpret, run_op, verify
 from wengert.primitives.family import locally_constant
 
 
@@ -51,6 +51,11 @@ def conformed(value: Any, spec: Spec) -> Any:
     return value if spec.kind == "tuple" else np.asarray(value)
 
 
+def run_conformed(op: Op, operands: Sequence[Any]) -> Any:
+    """As `run_op`, the result held as its spec says."""
+    return conformed(run_op(op, operands), op.spec)
+
+
 def _run(
     *operands: Any,
     body: Program,
@@ -69,7 +74,7 @@ def _run(
             conformed(part.element(array, t), spec)
             for part, array, spec in zip(stacked, arrays, specs, strict=True)
         ]
-        out = interpret(body, [*held, *elements, *fixed])
+        out = interpret(body, [*held, *elements, *fixed], run_conformed)
         held = out[:carried]
         for values, value in zip(collected, out[carried:], strict=True):
             values.append(value)

@@ -58,7 +58,7 @@ def _candidates(keys: np.ndarray) -> Iterator[Stretch]:
         for _ in range(2):  # four times as wide
             hashes = (hashes[:-width] ^ (hashes[:-width] >> np.uint64(29))) * _MIX + hashes[width:]
             width *= 2
-        if width * 4 > count:
+        if 2 * width > count:
             return
 
 

@@ -20,6 +20,7 @@ from wengert.compile.passes.loop import loop, map_bodies
 from wengert.compile.passes.reroll import reroll
 from wengert.compile.passes.slices import forward_elements
 from wengert.compile.passes.subexpressions import share_subexpressions
+from wengert.compile.passes.views import name_views
 from wengert.compile.program import Program
 
 Pass = Callable[[Program], Program]
@@ -36,13 +37,23 @@ class PassReport(NamedTuple):
 
 _ROUND: list[Pass] = [
     fold_constants,
+    name_views,
     leave_broadcasts,
     simplify,
     forward_elements,
     share_subexpressions,
     remove_dead,
 ]
-PASSES: list[Pass] = [forward_elements, reroll, *_ROUND, hoist, *_ROUND, reroll, hoist, *_ROUND]
+_FIRST: list[Pass] = [name_views, forward_elements, reroll]
+PASSES: list[Pass] = [
+    *_FIRST,
+    *_ROUND,
+    hoist,
+    *_ROUND,
+    reroll,
+    hoist,
+    *_ROUND,
+]
 
 _WITH_BODIES = frozenset({reroll, hoist})  # these go into the bodies of loops by themselves
 _INSTEAD: dict[Pass, Pass] = {simplify: simplify_fast}  # with fastmath

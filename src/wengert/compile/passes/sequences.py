@@ -74,6 +74,8 @@ def _collected(codes: Codes, made: Plan, column: np.ndarray) -> Sequential | Non
         if list(iterations[~is_inside]) != [-1] or what not in made.carried:
             return None
         iterations += 1
+        if np.any(iterations >= times):  # what left the last one is not among what entered
+            return None
     if made.is_flipped:
         iterations, step = times - 1 - iterations, -step
     if what in made.moving:

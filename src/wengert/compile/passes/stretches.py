@@ -139,7 +139,7 @@ class Plan:
     chains: list[list[int]]
     origin: int = -1  # where the stretch began before its ends were tried
     is_flipped: bool = False
-    collected: dict[Hashable, int] = field(default_factory=dict)
+    collected: dict[int | Carried, int] = field(default_factory=dict)
 
     def __contains__(self, code: int) -> bool:
         return 0 <= code - self.first < self.stretch.length * self.stretch.times
@@ -169,7 +169,7 @@ class Plan:
         sign = 1 if self.is_flipped else -1
         return sorted(chain, key=lambda q: sign * self.moving[q].start / self.moving[q].step)
 
-    def collect(self, what: Hashable) -> int:
+    def collect(self, what: int | Carried) -> int:
         """Have something collected; its place among what is."""
         return self.collected.setdefault(what, len(self.collected))
 
@@ -302,6 +302,8 @@ def trimmed(stretch: Stretch) -> Iterator[Stretch]:
 def plan(codes: Codes, stretch: Stretch) -> Plan | None:
     """How a stretch may be written as a loop; None if it is none."""
     start, length, times, _ = stretch
+    if any(op.spec.dtype.hasobject for op in codes.program.ops[start : start + length]):
+        return None
     first = len(codes.program.inputs) + start
     begin, end = codes.offsets[start], codes.offsets[stretch.stop]
     table = codes.flat[begin:end].reshape(times, -1)
@@ -321,7 +323,7 @@ def plan(codes: Codes, stretch: Stretch) -> Plan | None:
         if not _follow_place(codes, made, q):
             return None
     _read_again(codes, made)
-    if not _has_whole_chains(codes, made) or not _has_no_tuples(codes, made):
+    if not _has_whole_chains(codes, made) or not _is_storable(codes, made):
         return None
     return made
 
@@ -485,18 +487,15 @@ def element_shape(codes: Codes, made: Plan, q: int) -> tuple[int, ...] | None:
     return np.broadcast_to(0, op.spec.shape)[made.moving[q].parts].shape
 
 
-def _has_no_tuples(codes: Codes, made: Plan) -> bool:
-    """True if no tuple leaves an iteration."""
+def _is_storable(codes: Codes, made: Plan) -> bool:
+    """True if no tuple, and no integer too large for an array, enters or leaves an iteration."""
     start, length, _, _ = made.stretch
+    specs = [codes.spec(int(column[0])) for column in made.columns]
     tuples = {q for q in range(length) if codes.program.ops[start + q].spec.kind == "tuple"}
-    if not tuples:
-        return True
     for sources in made.sources:
         if any(isinstance(s, Carried) and s.position in tuples for s in sources):
             return False
-        for source in sources:
-            if isinstance(source, Fixed) and codes.spec(source.code).kind == "tuple":
-                return False
-    if any(np.any(_last_uses(codes, made, q) >= made.stretch.stop) for q in tuples):
+        specs += [codes.spec(s.code) for s in sources if isinstance(s, Fixed)]
+    if any(spec.kind == "tuple" or spec.dtype.hasobject for spec in specs):
         return False
-    return all(codes.spec(int(column[0])).kind != "tuple" for column in made.columns)
+    return all(np.all(_last_uses(codes, made, q) < made.stretch.stop) for q in tuples)

@@ -1,6 +1,7 @@
 """Loops over arrays that apply functions of `native.math`, compiled for this machine."""
 
 import ctypes
+import re
 
 import numpy as np
 from llvmlite import ir
@@ -21,10 +22,10 @@ class Loops:
     def __init__(self, counts, dtype, *, inline=True, constants=None):
         self.counts = counts
         self.dtype = np.dtype(dtype)
-        self.module = ir.Module()
-        for name, count in counts.items():
-            _loop(self.module, name, KINDS[dtype], count, inline, (constants or {}).get(name, ()))
-        self.unit = engine.Unit(str(self.module))
+        module = loop_module(counts, dtype, inline=inline, constants=constants)
+        # As wide vectors as the processor has: so the compiler compiles its loops.
+        wide = r'\1 "prefer-vector-width"="512"'
+        self.unit = engine.Unit(re.sub(r'(define void @"loop[^)]*\))', wide, str(module)))
 
     def __call__(self, name, *operands):
         """The function, over arrays of one length."""
@@ -39,6 +40,14 @@ class Loops:
         operands = [ctypes.c_void_p] * self.counts[name]
         kind = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p, *operands)
         return kind(self.unit.address(f"loop.{name}"))
+
+
+def loop_module(counts, dtype, *, inline=True, constants=None):
+    """LLVM code of loops: ``loop.name(size, out, *operands)``."""
+    module = ir.Module()
+    for name, count in counts.items():
+        _loop(module, name, KINDS[dtype], count, inline, (constants or {}).get(name, ()))
+    return module
 
 
 def _loop(module, name, kind, count, inline, constants):

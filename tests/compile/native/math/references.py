@@ -110,6 +110,25 @@ def _log_sum(x1, x2):
     return max(x1, x2) + mp.log1p(mp.exp(-abs(x1 - x2)))
 
 
+def _log2_sum(x1, x2):
+    return _log_sum(x1 * mp.log(2), x2 * mp.log(2)) / mp.log(2)
+
+
+def _larger(x1, x2):
+    return max(abs(x1), abs(x2))
+
+
+def _times_log(x1, x2):
+    return x1 * mp.log(x2) if x2 > 0 else mp.nan
+
+
+def _times_log1p(x1, x2):
+    return x1 * mp.log1p(x2) if x2 > -1 else mp.nan
+
+
+_OF_OPERANDS = "of the larger of result and operands"
+
+
 def _power(x, y):
     if x == 0 or (x < 0 and y != mp.floor(y)):
         return mp.nan
@@ -148,15 +167,13 @@ CASES = {
     "sigmoid":     Case(lambda x: 1 / (1 + mp.exp(-x)), special.expit),
     "log_sigmoid": Case(lambda x: min(x, 0) - mp.log1p(mp.exp(-abs(x))), special.log_expit),
     "logit":       Case(lambda x: mp.log(x / (1 - x)) if 0 < x < 1 else mp.nan, special.logit),
-    "logaddexp":   Case(_log_sum, np.logaddexp, operands=2, scale=lambda x1, x2: max(abs(x1), abs(x2)),
-                        note="of the larger of result and operands"),
-    "logaddexp2":  Case(lambda x1, x2: _log_sum(x1 * mp.log(2), x2 * mp.log(2)) / mp.log(2), np.logaddexp2,
-                        operands=2, scale=lambda x1, x2: max(abs(x1), abs(x2)), note="as logaddexp"),
-    "xlogy":       Case(lambda x1, x2: x1 * mp.log(x2) if x2 > 0 else mp.nan, special.xlogy, operands=2),
-    "xlog1py":     Case(lambda x1, x2: x1 * mp.log1p(x2) if x2 > -1 else mp.nan, special.xlog1py, operands=2),
+    "logaddexp":   Case(_log_sum, np.logaddexp, operands=2, scale=_larger, note=_OF_OPERANDS),
+    "logaddexp2":  Case(_log2_sum, np.logaddexp2, operands=2, scale=_larger, note=_OF_OPERANDS),
+    "xlogy":       Case(_times_log, special.xlogy, operands=2),
+    "xlog1py":     Case(_times_log1p, special.xlog1py, operands=2),
     "entr":        Case(_positive_only(lambda x: -x * mp.log(x)), special.entr),
     "lgamma":      Case(_log_gamma, special.gammaln, bound=4, scale=_lgamma_terms,
-                        note="left of 0, of the larger of result and the logarithm in its reflection"),
+                        note="left of 0, of the larger of result and log(sin(pi*x)/pi)"),
     "digamma":     Case(_digamma, special.psi, bound=4, scale=_digamma_terms,
                         note="left of 0, of the larger of result and digamma(1 - x)"),
     "gamma":       Case(_gamma, special.gamma, bound=4),

@@ -52,13 +52,13 @@ class Called(NamedTuple):
     symbol: str
     function: Callable[..., Real | tuple[Real, ...]]
     results: int = 1
-    index: int = 0  # of the result that is meant, where there are several
+    which: int = 0  # of the result that is meant, where there are several
 
 
 # Sine and cosine come from one function: two calls with one argument become one.
 CALLED = {
-    "sin": Called("sin_and_cos", trigonometric.sin_and_cos, results=2, index=0),
-    "cos": Called("sin_and_cos", trigonometric.sin_and_cos, results=2, index=1),
+    "sin": Called("sin_and_cos", trigonometric.sin_and_cos, results=2, which=0),
+    "cos": Called("sin_and_cos", trigonometric.sin_and_cos, results=2, which=1),
     "tan": Called("tan_by_branch", trigonometric.tan_by_branch),
 }
 
@@ -89,31 +89,44 @@ def emit(
         product = power.known_power(Real(builder, operands[0]), float(operands[1].constant))
         if product is not None:
             return product.value
+    function, which = define(
+        name, builder.module, [operand.type for operand in operands], inline=inline
+    )
+    value = builder.call(function, operands, attrs=("alwaysinline" if inline else "noinline",))
+    return value if which is None else builder.extract_value(value, which)
+
+
+class Definition(NamedTuple):
+    """A function of a module, and which of its results is meant; None where it has one."""
+
+    function: ir.Function
+    which: int | None
+
+
+def define(
+    name: str, module: ir.Module, kinds: Sequence[ir.Type], *, inline: bool = True
+) -> Definition:
+    """What `emit` calls, made in the module on its first use; `kinds` are the operands' types."""
     called = Called(name, FUNCTIONS[name])
     if not inline:
         called = CALLED.get(name, called)
-    function = _definition(called, builder.module, operands)
-    value = builder.call(function, operands, attrs=("alwaysinline" if inline else "noinline",))
-    return value if called.results == 1 else builder.extract_value(value, called.index)
+    symbol = f"wengert.{called.symbol}.{kinds[0]}"
+    function = module.globals.get(symbol) or _defined(symbol, called, module, kinds)
+    return Definition(function, None if called.results == 1 else called.which)
 
 
-def _definition(called: Called, module: ir.Module, operands: Sequence[ir.Value]) -> ir.Function:
-    """The module's function of this name and type, made on its first use."""
-    kind = operands[0].type
-    symbol = f"wengert.{called.symbol}.{kind}"
-    if symbol in module.globals:
-        return module.globals[symbol]
-    result = kind if called.results == 1 else ir.LiteralStructType([kind] * called.results)
-    defined = ir.Function(module, ir.FunctionType(result, [kind] * len(operands)), symbol)
+def _defined(
+    symbol: str, called: Called, module: ir.Module, kinds: Sequence[ir.Type]
+) -> ir.Function:
+    result = kinds[0] if called.results == 1 else ir.LiteralStructType([kinds[0]] * called.results)
+    defined = ir.Function(module, ir.FunctionType(result, kinds), symbol)
     defined.linkage = "internal"
+    # Nothing in it touches memory that changes: said, equal calls are merged.
     defined.attributes.add("nounwind")
     defined.attributes.add("readnone")
     builder = ir.IRBuilder(defined.append_basic_block())
     value = called.function(*(Real(builder, argument) for argument in defined.args))
-    if isinstance(value, Real):
-        builder.ret(value.value)
-    else:
-        builder.ret(_packed(builder, result, value))
+    builder.ret(value.value if isinstance(value, Real) else _packed(builder, result, value))
     return defined
 
 

@@ -23,7 +23,7 @@ class Format(NamedTuple):
     name: str
     digits: int  # of the significand, with the leading one
     bias: int  # of the exponent
-    codes: str  # of `struct`, for the number and for its bits
+    codes: tuple[str, str]  # of `struct`, for the number and for its bits
     width: int  # bits in all
 
     @property
@@ -52,8 +52,8 @@ class Format(NamedTuple):
         return cast(float, struct.unpack(code, struct.pack(code, float(number)))[0])
 
 
-DOUBLE = Format("double", 53, 1023, "dQ", 64)
-SINGLE = Format("single", 24, 127, "fI", 32)
+DOUBLE = Format("double", 53, 1023, ("d", "Q"), 64)
+SINGLE = Format("single", 24, 127, ("f", "I"), 32)
 
 
 class Table(NamedTuple):
@@ -136,19 +136,12 @@ class Whole(Numeric):
     def __or__(self, other: Whole | int) -> Whole:
         return self._made("or_", other)
 
-    def __xor__(self, other: Whole | int) -> Whole:
-        return self._made("xor", other)
-
     def __lshift__(self, count: int) -> Whole:
         return self._made("shl", count)
 
     def __rshift__(self, count: int) -> Whole:
         """Shift that brings zeros from the left: a vector instruction everywhere."""
         return self._made("lshr", count)
-
-    def arithmetic_shift(self, count: int) -> Whole:
-        """Shift that keeps the sign."""
-        return self._made("ashr", count)
 
     def __lt__(self, other: int) -> Truth:
         constant = ir.Constant(self.value.type, other)
@@ -158,12 +151,6 @@ class Whole(Numeric):
         """Whether any bit is set."""
         zero = ir.Constant(self.value.type, 0)
         return Truth(self.builder, self.builder.icmp_unsigned("!=", self.value, zero))
-
-    def narrowed(self, format: Format) -> Whole:
-        """The low bits, as many as `format` has."""
-        if format is self.format:
-            return self
-        return Whole(self.builder, self.builder.trunc(self.value, ir.IntType(32)), format)
 
     def as_real(self) -> Real:
         """The float with these bits."""
@@ -241,10 +228,6 @@ class Real(Numeric):
         """Whether both are the same number; -0 equals 0, NaN nothing."""
         return self._compare("==", other)
 
-    def is_nan(self) -> Truth:
-        """Whether this is no number."""
-        return Truth(self.builder, self.builder.fcmp_unordered("uno", self.value, self.value))
-
     def is_negative(self) -> Truth:
         """Whether the sign bit is set: -0 is negative too."""
         return self.bits() < 0
@@ -262,16 +245,8 @@ class Real(Numeric):
         return self.intrinsic("sqrt")
 
     def copysign(self, sign: Real) -> Real:
-        """This size with the sign of `sign`."""
+        """The size of this with the sign of `sign`."""
         return self.intrinsic("copysign", sign)
-
-    def flip_sign(self, sign: Whole) -> Real:
-        """Negated where the sign bit of `sign` is set; its other bits are clear."""
-        return (self.bits() ^ sign).as_real()
-
-    def sign_bit(self) -> Whole:
-        """The sign bit alone, at its place."""
-        return self.bits() & (1 << (self.format.width - 1))
 
     def bits(self) -> Whole:
         """The pattern, as an integer."""
@@ -294,16 +269,15 @@ class Real(Numeric):
         """Nearest whole number to ``factor`` times this: a float, and the low bits of an integer.
 
         Adding 1.5 * 2**stored puts the units into the last bit. No conversion is needed, which AVX2
-        lacks for 64 bits. Good below 2**21 in size.
+        lacks for 64 bits. Good below 2**(digits - 3) in size.
         """
         magic = 1.5 * 2.0**self.format.stored
         shifted = self + magic if factor == 1.0 else fma(self, factor, magic)
         return shifted - magic, shifted.bits()
 
-    def polynomial(self, table: Table, *, last: Sequence[float] = ()) -> Real:
-        """Value of a polynomial here; `last` are coefficients of the highest orders."""
-        coefficients = table.double if self.format is DOUBLE else table.single
-        return horner(self, [*coefficients, *last])
+    def polynomial(self, table: Table) -> Real:
+        """Value of a polynomial here."""
+        return horner(self, table.double if self.format is DOUBLE else table.single)
 
 
 def select(condition: Truth, yes: Real | float, no: Real | float) -> Real:
@@ -324,7 +298,8 @@ def either(
     """
     builder = condition.builder
     found = []
-    with builder.if_else(condition.value, likely=True) as branches:
+    # Without a branch weight: metadata is the module's, and this text may be put into another.
+    with builder.if_else(condition.value) as branches:
         for branch, values in zip(branches, (usual, rare), strict=True):
             with branch:
                 found.append((values(), builder.block))
@@ -431,7 +406,7 @@ def parts(x: Real, constant: Fraction, count: int, spare: int = 0) -> list[float
 
 
 class Double(NamedTuple):
-    """An unevaluated sum of two numbers of which the second is below the last digit of the first."""
+    """An unevaluated sum of two numbers, the second below the last digit of the first."""
 
     high: Real
     low: Real

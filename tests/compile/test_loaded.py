@@ -1,0 +1,143 @@
+"""Loaded functions: they are called as the function that was saved, and take no other call."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import wengert as wg
+from wengert import tree
+from wengert.compile.api import compile as compiled
+from wengert.compile.encoding import Layout
+from wengert.compile.loaded import load_function
+from wengert.compile.program import Guard, Op, Program, spec_of
+from wengert.compile.store import Stored, save, save_all
+from wengert.errors import ProgramFormatError, UnsavedCallError
+from wengert.primitives.registry import REGISTRY
+from wengert.tape.columns import Constant
+
+
+def stored(function, *args, **kwargs):
+    """One way of a function, with the trees of its arguments and result."""
+    c = compiled(function)
+    bound = c._signature.bind(args, kwargs)
+    program, template = c._recorded(bound, args, kwargs)
+    leaves, structure = tree.flatten((args, kwargs))
+    numbers = iter(range(len(bound.inputs)))
+    own = [next(numbers) if isinstance(x, float | np.ndarray | np.generic) else Constant(x)
+           for x in leaves]  # fmt: skip
+    result = Layout(template.structure, tuple(template.leaves))
+    return Stored(program, Layout(structure, tuple(own)), result)
+
+
+def loss(weights, data, power=2, *, scale=1.0):
+    total = np.sum((np.tanh(data @ weights["w"]) + weights["b"]) ** power) * scale
+    if total > 1.0:
+        total = np.log(total)
+    return {"loss": total, "power": power}
+
+
+WEIGHTS = {"w": np.array([[0.5], [-1.0]]), "b": np.array([0.25])}
+DATA = np.random.default_rng(0).standard_normal((5, 2))
+
+
+@pytest.fixture
+def path(tmp_path):
+    ways = [stored(loss, WEIGHTS, DATA), stored(loss, WEIGHTS, 0.1 * DATA),
+            stored(loss, WEIGHTS, DATA, 3), stored(loss, WEIGHTS, DATA, scale=0.5)]  # fmt: skip
+    save_all(ways, tmp_path / "loss")
+    return tmp_path / "loss"
+
+
+def test_a_loaded_function_takes_every_way_that_was_saved(path):
+    loaded = load_function(path)
+    assert len(loaded.signatures) == 3
+    calls = [((WEIGHTS, DATA), {}), ((WEIGHTS, 0.1 * DATA), {}), ((WEIGHTS, 2 * DATA, 3), {}),
+             ((WEIGHTS, DATA), {"scale": 0.4})]  # fmt: skip
+    for args, kwargs in calls:
+        found, expected = loaded(*args, **kwargs), loss(*args, **kwargs)
+        assert found["power"] == expected["power"]
+        assert_allclose(found["loss"], expected["loss"], rtol=1e-12)
+        assert list(found) == list(expected)
+
+
+def test_gradients_load(tmp_path):
+    function = wg.value_and_grad(lambda w, x: loss(w, x)["loss"])
+    save_all([stored(function, WEIGHTS, DATA)], tmp_path / "gradient")
+    value, gradient = load_function(tmp_path / "gradient")(WEIGHTS, DATA)
+    expected_value, expected = function(WEIGHTS, DATA)
+    assert_allclose(value, expected_value, rtol=1e-12)
+    assert_allclose(gradient["w"], expected["w"], rtol=1e-10)
+    assert_allclose(gradient["b"], expected["b"], rtol=1e-10)
+
+
+def test_arrays_of_any_layout_are_taken(path):
+    loaded = load_function(path)
+    expected = loss(WEIGHTS, DATA)["loss"]
+    for data in (np.asfortranarray(DATA), DATA.astype(">f8"), np.repeat(DATA, 2, axis=0)[::2]):
+        assert_allclose(loaded(WEIGHTS, data)["loss"], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((), {}),
+        ((WEIGHTS,), {}),
+        ((WEIGHTS, DATA, 4), {}),
+        ((WEIGHTS, DATA, 3.0), {}),
+        ((WEIGHTS, DATA, True), {}),
+        ((WEIGHTS, DATA[:4]), {}),
+        ((WEIGHTS, DATA.astype(np.float32)), {}),
+        ((WEIGHTS, DATA.tolist()), {}),
+        ((list(WEIGHTS.values()), DATA), {}),
+        ((WEIGHTS,), {"data": DATA}),
+        ((WEIGHTS, DATA), {"scale": 1}),
+        ((WEIGHTS, DATA), {"scale": np.float64(1)}),
+        ((WEIGHTS, DATA), {"other": 1.0}),
+    ],
+)
+def test_another_call_is_refused(path, args, kwargs):
+    with pytest.raises(UnsavedCallError, match="holds no program for") as error:
+        load_function(path)(*args, **kwargs)
+    assert r"args[1]: float64[5,2]" in str(error.value)
+
+
+def test_another_way_is_refused_with_the_line_that_branches(path):
+    loaded = load_function(path)
+    with pytest.raises(UnsavedCallError, match="a decision is not False") as error:
+        loaded(WEIGHTS, DATA, scale=50.0)
+    assert "if total > 1.0:" in str(error.value)
+
+
+def test_without_trees_inputs_are_positional(tmp_path):
+    program = stored(lambda x, y: x * y, 2.0, 3.0).program
+    save(program, tmp_path / "product")
+    loaded = load_function(tmp_path / "product")
+    assert loaded(4.0, 5.0) == 20.0
+    assert loaded.signatures == ["(args[0]: float64 python, args[1]: float64 python)"]
+
+
+def test_no_code_of_the_function_is_needed(path):
+    script = (
+        "import sys; import numpy as np; from wengert.compile.loaded import load_function\n"
+        "w = {'w': np.array([[0.5], [-1.0]]), 'b': np.array([0.25])}\n"
+        "data = np.random.default_rng(0).standard_normal((5, 2))\n"
+        "print(repr(float(load_function(sys.argv[1])(w, data)['loss'])))"
+    )
+    command = [sys.executable, "-W", "error", "-c", script, str(path)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert_allclose(float(found.stdout), loss(WEIGHTS, DATA)["loss"], rtol=1e-12)
+
+
+def test_a_program_that_contradicts_itself_is_refused(tmp_path):
+    """A guard that a pass finds never to hold: tracing makes no such program."""
+    greater = Op(REGISTRY["greater"], (Constant(1.0), Constant(2.0)), {}, spec_of(np.bool(False)))
+    double = Op(REGISTRY["add"], (0, 0), {}, spec_of(np.float64(0)))
+    program = Program((spec_of(1.0),), (greater, double), (2,), (Guard(1, True),))
+    save(program, tmp_path / "never")
+    with pytest.raises((ProgramFormatError, UnsavedCallError)):
+        load_function(tmp_path / "never")(3.0)
