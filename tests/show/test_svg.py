@@ -194,6 +194,18 @@ def test_notebooks_show_the_picture():
     assert picture.svg() in picture._repr_html_()
 
 
+def test_notebooks_show_tapes_as_pictures():
+    assert wg.trace(np.sin, 1.0)._repr_svg_().startswith("<svg")
+    assert wg.Tape()._repr_svg_().startswith("<svg")
+
+
+def test_notebooks_show_the_words_of_a_tape_that_is_too_large():
+    lines = "\n".join(f"    x = np.sin(x) + {k}.5" for k in range(1300))
+    names = {"np": np}
+    exec(f"def f(x):\n{lines}\n    return x\n", names)
+    assert wg.trace(names["f"], 1.0)._repr_svg_() is None
+
+
 def test_a_tape_that_cannot_be_folded_is_refused_with_its_size():
     lines = "\n".join(f"    x = np.sin(x) + {k}.5" for k in range(1300))
     names = {"np": np}

@@ -238,10 +238,9 @@ class _Writer:
         position = k - len(program.inputs) + 1
         is_last = len(program.ops) == position or program.ops[position].place != op.place
         given = op.place.name if op.place is not None and is_last else None
-        if op.primitive.name in _WRITES:  # the array is named, not its part
-            base = op.operands[0]
-            given = (given or "").partition("[")[0]
-            given = given or (self.scope.values[base] if isinstance(base, int) else None)
+        if op.primitive.name in _WRITES and op.place is not None:  # x[i] = v names x, not its part
+            written = re.match(r"(\w+)\[.*\] [^=]?=", op.place.line.text)
+            given = written[1] if written else (given or "").partition("[")[0]
         name = self.names.new(_identifier(given) or f"v{k}")
         self.scope.values.append(name)
         return name

@@ -50,7 +50,7 @@ def register(primitive: Any, rules: tuple[Any, ...], slots: tuple[str, ...]) -> 
         return -1
 
     def made(body: Any) -> Pull:
-        return eval(f"lambda adjoint, e: {body}", scope)  # type: ignore[no-any-return]
+        return eval(f"lambda adjoint, e: {body}", scope)
 
     if len(parts) == 1:
         PULLS.append(Pulls(primitive, None, made(parts[0]), None))

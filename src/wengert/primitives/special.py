@@ -147,6 +147,7 @@ ndtr = elementwise(
     special.ndtr,
     d=lambda x: np.exp(-0.5 * x * x) / _TWO_PI_ROOT,
     formula="exp(-x**2/2)/sqrt(2*pi)",
+    lower="ndtr",
     samples=_plane,
 )
 ndtri = elementwise(
@@ -314,6 +315,7 @@ entr = elementwise(
     d=lambda x: -np.log(x) - 1,
     formula="-log(x) - 1",
     kinks={0.0: np.inf},
+    lower="entr",
     samples=_right,
 )
 rel_entr = elementwise(
@@ -336,6 +338,7 @@ xlogy = elementwise(
     operands=("x1", "x2"),
     formula=("log(x2)", "x1/x2"),
     kinks={(0.0, 0.0): (-np.inf, 0.0), (0.0, 2.0): (math.log(2), 0.0)},
+    lower="xlogy",
     samples=[*_two, call(complex_normal(3), complex_normal(3))],
 )
 xlog1py = elementwise(
@@ -343,6 +346,7 @@ xlog1py = elementwise(
     d=(lambda x2: weakly(np.log1p, x2), lambda x1, x2: _ratio(x1, 1 + x2)),
     formula=("log1p(x2)", "x1/(1 + x2)"),
     kinks={(0.0, -1.0): (-np.inf, 0.0)},
+    lower="xlog1py",
     samples=[*_two, call(complex_normal(3), complex_normal(3))],
 )
 

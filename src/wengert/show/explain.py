@@ -17,7 +17,7 @@ from wengert import tree
 from wengert.errors import ArgumentError
 from wengert.show.graph import Edge, Graph, Node, plain
 from wengert.show.readers import trace_graph
-from wengert.show.sources import TAPES, graph_of
+from wengert.show.sources import graph_of, is_tape
 from wengert.show.text import stretches
 from wengert.show.values import value_text
 from wengert.tape.columns import Decision
@@ -76,7 +76,7 @@ def explain(f: Any, *args: Any, check: bool = False, **kwargs: Any) -> Explanati
     #3  v3    add(v2, y)       2.141120008              1  by v2: 1; by y: 1
     Paths meet at y: -1.484988745 through v1 + 1 through v3 = -0.4849887449
     """
-    if not callable(f) or isinstance(f, TAPES):
+    if not callable(f) or is_tape(f):
         if check:
             raise ArgumentError(
                 "check=True needs a function to call again, not a tape.",

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from wengert import tree
-from wengert.compile.api import compile
 from wengert.compile.source import to_source
 from wengert.show.programs import traced_program
+from wengert.transforms.compiled import compile
 from wengert.transforms.grad import value_and_grad
 from wengert.transforms.trace import _input_names
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from wengert.compile.api import Compiled
 from wengert.compile.program import Program
 from wengert.frontends.gradient_tape import GradientTape
 from wengert.frontends.nodes import Tape
@@ -138,7 +137,7 @@ def tape_log(tape: Any, *args: Any, shapes: bool = True, lines: bool = True, **k
     return Log(graph_of(tape, *args, **kwargs), shapes, lines, word)
 
 
-LOGGED: Sequence[type] = (Trace, Tape, GradientTape, Program, Compiled)
+LOGGED: Sequence[type] = (Trace, Tape, GradientTape, Program)
 
 
 def _attach() -> None:

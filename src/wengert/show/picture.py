@@ -15,9 +15,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from wengert.compile.api import Compiled
 from wengert.compile.program import Program
-from wengert.errors import ArgumentError, PictureError
+from wengert.errors import ArgumentError, PictureError, TapeSizeError
 from wengert.frontends.gradient_tape import GradientTape
 from wengert.frontends.nodes import Tape
 from wengert.show.diagnose import Mark, diagnosed
@@ -245,7 +244,7 @@ WRITERS: dict[str, Callable[[Picture], str | bytes]] = {
 
 def _attach() -> None:
     """Give every kind of tape its ``draw``: the layers below hold data, this one shows it."""
-    for kind in (Trace, Tape, GradientTape, Program, Compiled):
+    for kind in (Trace, Tape, GradientTape, Program):
 
         def method(self: Any, *args: Any, **options: Any) -> Picture:
             return draw(self, *args, **options)
@@ -253,6 +252,16 @@ def _attach() -> None:
         method.__name__ = "draw"
         method.__doc__ = "Draw the tape: see `wengert.draw`."
         kind.draw = method  # type: ignore[union-attr]
+    for kind in (Trace, Tape):
+        kind._repr_svg_ = _tape_svg  # type: ignore[union-attr]
+
+
+def _tape_svg(tape: Trace | Tape) -> str | None:
+    """What a notebook shows of a tape: its picture, unless there is too much of it."""
+    try:
+        return draw(tape).svg()
+    except TapeSizeError:
+        return None
 
 
 _attach()

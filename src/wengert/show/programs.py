@@ -7,12 +7,12 @@ tapes have.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from wengert.compile.api import Compiled
 from wengert.compile.program import Op, Program, interpret, run_op
 from wengert.errors import ArgumentError
 from wengert.primitives.adjoints import like_of
@@ -27,15 +27,21 @@ from wengert.tape.sweep import Parts, backward
 from wengert.transforms.trace import unused
 
 
+def is_compiled(x: Any) -> bool:
+    """True for a function that `wg.compile` made, without loading the compiler for the question."""
+    api = sys.modules.get("wengert.compile.api")
+    return api is not None and isinstance(x, api.Compiled)
+
+
 def compiled_graph(
-    compiled: Compiled, *args: Any, parameters: Collection[str] = (), **kwargs: Any
+    compiled: Any, *args: Any, parameters: Collection[str] = (), **kwargs: Any
 ) -> Graph:
     """The graph of the path that a compiled function takes at given arguments."""
     program, inputs = traced_program(compiled, args, kwargs)
     return program_graph(program, *inputs, parameters=parameters, title=compiled.name)
 
 
-def traced_program(compiled: Compiled, args: Any, kwargs: Any) -> tuple[Program, list[Any]]:
+def traced_program(compiled: Any, args: Any, kwargs: Any) -> tuple[Program, list[Any]]:
     """The path that a compiled function takes at given arguments, and its inputs."""
     bound = compiled._signature.bind(args, kwargs)
     compiled(*args, **kwargs)  # traces the path, if it is new

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from wengert.compile.api import Compiled
 from wengert.compile.program import Program
 from wengert.errors import ArgumentError
 from wengert.frontends.gradient_tape import GradientTape
 from wengert.frontends.nodes import Tape
 from wengert.show.graph import Graph
-from wengert.show.programs import compiled_graph, program_graph
+from wengert.show.programs import compiled_graph, is_compiled, program_graph
 from wengert.show.readers import nodes_graph, swept, trace_graph
 from wengert.show.recorded import array_graph, tape_graph
 from wengert.tape.array import Array
@@ -45,6 +44,8 @@ def graph_of(tape: Any, *args: Any, parameters: Collection[str] = (), **kwargs: 
     for kind, reader in READERS:
         if isinstance(tape, kind):
             return reader(tape, *args, parameters=parameters, **kwargs)
+    if is_compiled(tape):
+        return compiled_graph(tape, *args, parameters=parameters, **kwargs)
     if callable(tape):
         return trace_graph(swept(trace(tape, *args, **kwargs)), parameters=parameters)
     raise ArgumentError(
@@ -66,9 +67,13 @@ READERS: tuple[tuple[type, Callable[..., Graph]], ...] = (
     (Trace, _traced),
     (Tape, nodes_graph),
     (Program, program_graph),
-    (Compiled, compiled_graph),
     (GradientTape, tape_graph),
     (Array, array_graph),
     (Graph, _given),
 )
 TAPES = tuple(kind for kind, _ in READERS)
+
+
+def is_tape(x: Any) -> bool:
+    """True for what was recorded or compiled already, false for a function to be traced."""
+    return isinstance(x, TAPES) or is_compiled(x)

@@ -37,8 +37,8 @@ def whole(entry: Any) -> Any:
         return primitive, (first, second), (x1, x2, out), None, {}
     if form == ELEMENT_READ:
         parent, key, shape = entry
-        parameters = {"path": (("getitem", key),)}
-        return READ, (parent,), (None, None), (Like(shape, _FLOAT64),), parameters
+        path: dict[str, Any] = {"path": (("getitem", key),)}
+        return READ, (parent,), (None, None), (Like(shape, _FLOAT64),), path
     root, value, key, shape = entry
-    parameters = {"path": (("getitem", key),), "add": False}
+    parameters: dict[str, Any] = {"path": (("getitem", key),), "add": False}
     return WRITE, (root, value), (None, None, None), (Like(shape, _FLOAT64), NUMBER), parameters

@@ -315,6 +315,18 @@ def test_guards_inside_stay_guards():
     assert failed.value.guard.place is expected.value.guard.place
 
 
+def test_an_operation_that_may_fail_is_not_done_before_its_guard():
+    def shrinking(x):
+        a = np.eye(2) * x
+        while np.sum(a) > 1.0:
+            a = np.linalg.cholesky(a) * 0.99 - np.eye(2) * 0.01
+        return np.sum(a)
+
+    before = recorded(shrinking, np.float64(2.0))
+    assert len(before.guards) > 8
+    assert reroll(before) is before
+
+
 def test_a_large_integer_is_no_obstacle(program, assert_same_results):
     def f(x):
         y = x[0]

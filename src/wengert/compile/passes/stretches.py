@@ -17,12 +17,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wengert.compile.passes.identity import Keys, key
+from wengert.compile.passes.inference import is_elementwise
 from wengert.compile.passes.periods import FEWEST, Stretch
 from wengert.compile.program import Operand, Program, Spec
 from wengert.primitives.indexing import read, write
+from wengert.primitives.joining import join, pile
+from wengert.primitives.products import matmul
+from wengert.primitives.reductions import add_up
+from wengert.primitives.shaping import broadcast, convert, permute, reshape_to
 from wengert.tape.columns import Constant
 
 _MOST_LAGS = 4  # iterations that a value is carried over
+_SAFE = frozenset(
+    {read, write, reshape_to, permute, broadcast, convert, add_up, matmul, pile, join}
+)
 _FOREVER = np.iinfo(np.int64).max
 
 
@@ -213,6 +221,7 @@ class Codes:
         self.offsets = np.array(offsets, np.int64)
         self.keys = np.array(keys, np.int64)
         self.last_use = self._last_use()
+        self._guarded = np.array([guard.value for guard in program.guards], np.int64)
 
     def operand(self, code: int) -> Operand:
         """What a code stands for."""
@@ -221,6 +230,15 @@ class Codes:
     def spec(self, code: int) -> Spec:
         """Its spec."""
         return self.program.spec(self.operand(code))
+
+    def has_guards(self, first: int, stop: int) -> bool:
+        """True if one of these values is a decision."""
+        return bool(np.any((self._guarded >= first) & (self._guarded < stop)))
+
+    def never_raises(self, stretch: Stretch) -> bool:
+        """True if no operation of a stretch can fail."""
+        ops = self.program.ops[stretch.start : stretch.start + stretch.length]
+        return all(op.primitive in _SAFE or is_elementwise(op.primitive) for op in ops)
 
     def _code(self, operand: Operand) -> int:
         if isinstance(operand, int):
@@ -305,6 +323,8 @@ def plan(codes: Codes, stretch: Stretch) -> Plan | None:
     if any(op.spec.dtype.hasobject for op in codes.program.ops[start : start + length]):
         return None
     first = len(codes.program.inputs) + start
+    if codes.has_guards(first, first + length * times) and not codes.never_raises(stretch):
+        return None  # an error of the run would come before the guard that keeps it from happening
     begin, end = codes.offsets[start], codes.offsets[stretch.stop]
     table = codes.flat[begin:end].reshape(times, -1)
     bases = first + length * np.arange(times)
