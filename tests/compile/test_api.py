@@ -459,6 +459,15 @@ def test_a_trace_that_takes_too_long_ends_in_plain_python() -> None:
         assert one(2.0) == f(2.0)
 
 
+def test_many_signatures_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WENGERT_COMPILE", "interpret")  # 64 times native code takes long
+    one = compiled(lambda x, step: x / step)
+    with pytest.warns(CompileWarning, match="64 signatures.*step=64.*Python's are static") as seen:
+        results = [one(1.0, step) for step in range(1, 70)]
+    assert results == [1.0 / step for step in range(1, 70)]
+    assert len(seen) == 1
+
+
 def test_clear_forgets() -> None:
     scale = [2.0]
     one = compiled(lambda x: x * scale[0])

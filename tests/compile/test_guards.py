@@ -145,3 +145,67 @@ def test_a_new_path_says_why_it_was_traced() -> None:
     reasons = sorted(path.reason for path in one.paths)
     assert reasons[0].startswith("a decision was not True at test_guards.py, line")
     assert reasons[1] == "first call"
+
+
+def test_an_error_that_user_code_handles_is_a_decision() -> None:
+    def f(x: Any) -> Any:
+        try:
+            return np.sum(np.linalg.cholesky(x))
+        except np.linalg.LinAlgError:
+            return np.trace(x) - 1.0
+
+    good, bad = np.diag([1.0, 4.0]), np.diag([1.0, -4.0])
+    for order in ([good, bad, good * 2, bad * 2, good], [bad, good, bad * 2, good * 4, bad]):
+        one = compiled(f)
+        assert [one(x) for x in order] == [f(x) for x in order]
+        assert len(one.paths) == 2
+        gradient, plain = compiled(wg.grad(f)), wg.grad(f)
+        for x in order:
+            np.testing.assert_allclose(gradient(x), plain(x))
+
+
+def test_an_index_error_that_user_code_handles_is_a_decision() -> None:
+    def f(x: Any, k: Any) -> Any:
+        try:
+            return x[k] * 2
+        except IndexError:
+            return x[0]
+
+    one = compiled(f)
+    x = np.arange(1.0, 4.0)
+    for k in (1, 7, 2, -9, 0):
+        assert one(x, np.int64(k)) == f(x, k)
+    assert len(one.paths) == 2
+
+
+def test_an_error_that_nobody_handles_passes() -> None:
+    one = compiled(lambda x: np.linalg.inv(x))
+    one(np.eye(2))
+    for _ in range(2):
+        with pytest.raises(np.linalg.LinAlgError):
+            one(np.zeros((2, 2)))
+    np.testing.assert_allclose(one(2 * np.eye(2)), np.eye(2) / 2)
+
+
+def test_only_functions_that_may_handle_an_error_do_without_a_native_call() -> None:
+    def handled(x: Any) -> Any:
+        try:
+            return np.linalg.inv(x)
+        except np.linalg.LinAlgError:
+            return x
+
+    for f, is_watched in ((handled, True), (lambda x: np.linalg.inv(x), False)):
+        one = compiled(f)
+        one(np.eye(2))
+        (path,) = (path for entry in one._entries.values() for path in entry.paths)
+        assert path.is_watched is is_watched
+
+
+def test_a_number_in_a_set_or_as_a_key_is_compared_by_value() -> None:
+    def f(x: Any) -> Any:
+        names = {1.0: "one", 3: "three"}
+        return 10.0 * x if x in {1.0, 2.0} else x + len(names.get(x, ""))
+
+    one = compiled(f)
+    for x in (1.0, 3.0, 2.0, 4.0, 1.0, 2.0):
+        assert one(x) == f(x)

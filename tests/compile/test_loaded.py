@@ -16,7 +16,7 @@ from wengert.compile.encoding import Layout
 from wengert.compile.loaded import load_function
 from wengert.compile.program import Guard, Op, Program, spec_of
 from wengert.compile.store import Stored, save, save_all
-from wengert.errors import ProgramFormatError, UnsavedCallError
+from wengert.errors import ArgumentError, ProgramFormatError, UnsavedCallError
 from wengert.primitives.registry import REGISTRY
 from wengert.tape.columns import Constant
 
@@ -141,3 +141,39 @@ def test_a_program_that_contradicts_itself_is_refused(tmp_path):
     save(program, tmp_path / "never")
     with pytest.raises((ProgramFormatError, UnsavedCallError)):
         load_function(tmp_path / "never")(3.0)
+
+
+# What follows goes to the end of tests/compile/test_loaded.py when Compiled.save is there.
+
+
+def test_a_compiled_function_saves_and_loads(tmp_path):
+    function = wg.compile(loss, static_argnames="power")
+    calls = [((WEIGHTS, DATA), {}), ((WEIGHTS, 0.1 * DATA), {}), ((WEIGHTS, DATA, 3), {}),
+             ((WEIGHTS, DATA), {"scale": 0.5}), ((WEIGHTS, DATA[:2]), {})]  # fmt: skip
+    expected = [function(*args, **kwargs) for args, kwargs in calls]
+    function.save(tmp_path / "loss")
+    loaded = wg.load(tmp_path / "loss")
+    for (args, kwargs), one in zip(calls, expected, strict=True):
+        found = loaded(*args, **kwargs)
+        assert_allclose(found["loss"], one["loss"], rtol=1e-14)
+        assert found["power"] == one["power"]
+
+
+def test_a_compiled_function_prints():
+    function = wg.compile(wg.value_and_grad(lambda x: np.sum(np.sin(x) ** 2)))
+    x = np.linspace(0.0, 1.0, 5)
+    value, gradient = function(x)
+    namespace = {}
+    exec(function.to_source(name="f"), namespace)
+    found_value, found = namespace["f"](x)
+    assert_allclose(found_value, value, rtol=1e-14)
+    assert_allclose(found, gradient, rtol=1e-14)
+
+
+def test_what_has_not_been_called_cannot_be_saved(tmp_path):
+    function = wg.compile(loss)
+    with pytest.raises(ArgumentError, match="has not been compiled yet"):
+        function.save(tmp_path / "loss")
+    with pytest.raises(ArgumentError, match="has not been compiled yet"):
+        function.to_source()
+    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ runs as plain Python, after one warning.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import time
 import warnings
@@ -19,6 +20,7 @@ import numpy as np
 
 from wengert.compile.calls import Bound, Signature, Template
 from wengert.compile.chain import Chain
+from wengert.compile.encoding import Layout
 from wengert.compile.ends import Ends
 from wengert.compile.guards import Path, Paths
 from wengert.compile.lower import Lowered, Options, lower
@@ -26,12 +28,13 @@ from wengert.compile.program import Guard, GuardFailed, Program
 from wengert.compile.randomness import no_draws
 from wengert.compile.report import Pass, PathReport, guard_text, report_text
 from wengert.compile.trace import Recorder, TraceAbandoned
-from wengert.errors import CompileWarning, WengertError, user_frame
+from wengert.errors import ArgumentError, CompileWarning, WengertError, user_frame
 from wengert.tape.columns import Place
 from wengert.tape.levels import depth
 from wengert.tape.seams import tracing
 from wengert.tape.structural import careful
 
+_MANY = 64  # signatures, after which a warning says what makes them
 _REGISTRY = "__warningregistry__"  # where the warnings module remembers what it has shown
 
 
@@ -44,62 +47,8 @@ def compile(
     max_entries: int = 1_000_000,
     max_seconds: float = 60.0,
     fastmath: bool = False,
-    threads: int | None = None,
 ) -> Any:
-    """A function of NumPy code, made into native code when it is called.
-
-    Parameters
-    ----------
-    f : callable
-        Plain NumPy code, with Wengert's transforms in it or around it:
-        ``wg.compile(wg.value_and_grad(loss))``. Without it, a decorator.
-    static_argnums, static_argnames : int or str, or tuple of them
-        Arguments that are static as a whole: part of the signature, to be hashed. Python's
-        integers, booleans, strings and functions are static wherever they stand.
-    max_paths : int
-        How many ways through the function are kept for a signature.
-    max_entries : int
-        How many operations a path may have.
-    max_seconds : float
-        How long tracing a path may take.
-    fastmath : bool
-        Allow rewrites whose last bits differ.
-    threads : int, optional
-        How many threads the code may use; by default what `set_num_threads` says.
-
-    Returns
-    -------
-    Compiled
-        Called as `f`. It returns what `f` does: the same types, dtypes and trees, in memory of
-        their own. `f` runs once for each signature (shapes, dtypes, trees, static arguments) and
-        each way that its decisions lead; what it does besides computing (printing, changing
-        arguments or globals) happens only then, and what it takes from outside itself stays as it
-        was then.
-
-    Raises
-    ------
-    RandomDrawError
-        If `f` draws random numbers itself.
-    ArgumentError
-        If an argument is neither number, array, tree nor hashable.
-
-    Warns
-    -----
-    CompileWarning
-        Once, if a signature has more than `max_paths` ways, or a path is too long: it runs as
-        plain Python from then on.
-
-    Examples
-    --------
-    >>> @wg.compile
-    ... def collatz(n):
-    ...     steps = 0
-    ...     while n != 1:
-    ...         n, steps = (n / 2, steps + 1) if n % 2 == 0 else (3 * n + 1, steps + 1)
-    ...     return steps
-    >>> collatz(6.0), collatz(7.0), len(collatz.paths)
-    (8, 16, 2)
-    """
+    """A compiled function; `wengert.compile`, the public name, says what it does."""
     if f is None:
         return functools.partial(
             compile,
@@ -109,11 +58,10 @@ def compile(
             max_entries=max_entries,
             max_seconds=max_seconds,
             fastmath=fastmath,
-            threads=threads,
         )
     signature = Signature(f, static_argnums, static_argnames)
     budget = _Budget(max_paths, max_entries, max_seconds)
-    return Compiled(f, signature, budget, Options(fastmath, threads))
+    return Compiled(f, signature, budget, Options(fastmath))
 
 
 class _Budget:
@@ -190,6 +138,54 @@ class Compiled:
         eager = [f"{e.text}: {e.eager}" for e in self._entries.values() if e.eager]
         return report_text(self.name, self.paths, eager)
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write every path to a file, from which `wg.load` brings the function back.
+
+        Parameters
+        ----------
+        path : str or path
+            The file; one that is there is replaced, in one step.
+
+        Raises
+        ------
+        ArgumentError
+            If nothing has been compiled yet.
+        UnsupportedFunctionError
+            If a path holds what a file cannot: an operation of your own, a function.
+        """
+        from wengert.compile.store import Stored, save_all  # noqa: PLC0415 (loads SciPy's rules)
+
+        ways = self._ways()
+        save_all([Stored(w.program, w.template.arguments, w.template.layout) for w in ways], path)
+
+    def to_source(self, path: int = 0, *, name: str | None = None, lines: bool = True) -> str:
+        """A path as NumPy source, which imports nothing but numpy and scipy.
+
+        Parameters
+        ----------
+        path : int
+            Which of `paths`.
+        name : str, optional
+            What the printed function is called; by default as this one.
+        lines : bool
+            Name the user's lines, in comments.
+        """
+        from wengert.compile.source import to_source  # noqa: PLC0415 (loads SciPy's rules)
+
+        way = self._ways()[path]
+        program = way.lowered.program  # after the passes: loops are loops
+        own = name or (self.name if self.name.isidentifier() else "compiled")
+        return to_source(program, own, result=way.template.layout, lines=lines)
+
+    def _ways(self) -> list[Path]:
+        ways = [way for entry in self._entries.values() for way in entry.paths]
+        if not ways:
+            raise ArgumentError(
+                f"{self.name} has not been compiled yet.",
+                "Call it once with arguments of each kind.",
+            )
+        return ways
+
     def clear(self) -> None:
         """Forget all that was compiled; the next call traces anew."""
         with self._lock:
@@ -209,7 +205,8 @@ class Compiled:
                 if path is not None:
                     return path.template.result(failed)
                 if len(entry.paths) >= self._budget.max_paths:
-                    self._give_up(entry, _many_paths(self._budget.max_paths), failed.place)
+                    at = failed.place if failed is not None else None
+                    self._give_up(entry, _many_paths(self._budget.max_paths), at)
             if entry is None or not entry.eager:
                 try:
                     return self._trace(entry, bound, failed, args, kwargs)
@@ -223,6 +220,11 @@ class Compiled:
         if entry is None:
             text = self._signature.text(args, kwargs, self.name)
             entry = self._entries[bound.key] = _Entry(text)
+            if len(self._entries) == _MANY:
+                _warn(
+                    f"{self.name} is compiled for {_MANY} signatures by now, the last {text}. Pass "
+                    "numbers that change as floats or NumPy's integers: Python's are static."
+                )
         return entry
 
     def _trace(
@@ -235,6 +237,7 @@ class Compiled:
     ) -> Any:
         start = time.perf_counter()
         program, template = self._recorded(bound, args, kwargs)
+        template.arguments = self._signature.layout(args, kwargs)
         seconds = time.perf_counter() - start
         entry = self._entry(bound, args, kwargs)
         if entry.paths.knows(program):  # native code rounds otherwise: a decision on the edge
@@ -244,7 +247,8 @@ class Compiled:
         lowered = lower(program, self._options, ends)
         lowered.stages.seconds = {"trace": seconds, **lowered.stages.seconds}
         template.describe(entry.text, failed)
-        path = Path(program, lowered, template, lowered.bind(self._called))
+        native = None if template.is_watched else lowered.bind(self._called)
+        path = Path(program, lowered, template, native, template.is_watched)
         entry.paths.add(path)
         self._link(entry, path)
         try:
@@ -278,6 +282,7 @@ class Compiled:
                 inputs = [recorder.input(x) for x in bound.inputs]
                 result = self._signature.call(args, kwargs, inputs)
                 template = _Traced(result, recorder, self.name)
+                template.is_watched = recorder.is_watched
             except Exception as error:
                 raise _plainest(error) from None
             finally:
@@ -295,6 +300,13 @@ class _Traced(Template):
     """A template that knows why its path was traced."""
 
     signature = reason = ""
+    arguments: Layout | None = None  # where the inputs stand
+    is_watched = False
+
+    @property
+    def layout(self) -> Layout:
+        """Where in the result the outputs stand."""
+        return Layout(self.structure, tuple(self.leaves))
 
     def describe(self, signature: str, failed: Guard | None) -> None:
         """Note the signature, and the guard that sent a call here (None for a first call)."""

@@ -8,12 +8,14 @@ traced function returned is kept as a template, which outputs are put into.
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert import tree
+from wengert.compile.encoding import Layout
 from wengert.compile.ends import arguments_of, is_plain, result_of
 from wengert.compile.program import spec_of
 from wengert.compile.trace import Recorder
@@ -133,6 +135,19 @@ class Signature:
                 numbers.append(Constant(leaf.value if isinstance(leaf, _Fixed) else leaf))
         return arguments_of(numbers, structure)
 
+    def layout(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Layout:
+        """Where in ``(args, kwargs)`` the inputs stand: so that a stored program can be called."""
+        numbers = itertools.count()
+
+        def marked(leaf: Any) -> Any:
+            if _is_input(leaf):
+                return _Number(next(numbers))
+            return leaf.value if isinstance(leaf, _Fixed) else leaf
+
+        leaves, structure = tree.flatten(tree.map(marked, self._fixed(args, kwargs)))
+        own = [x.number if isinstance(x, _Number) else Constant(x) for x in leaves]
+        return Layout(structure, tuple(own))
+
     def input_names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
         """How user code calls each input: ``x``, ``params['w']``."""
         fixed_args, fixed_kwargs = self._fixed(args, kwargs)
@@ -209,6 +224,15 @@ class _Fixed:
 
     def __init__(self, value: Any):
         self.value = value
+
+
+class _Number:
+    """The number of an input, as a leaf."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int):
+        self.number = number
 
 
 def _is_input(leaf: Any) -> bool:

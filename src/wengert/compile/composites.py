@@ -16,6 +16,7 @@ from wengert.compile.native.types import is_native
 from wengert.compile.passes.loop import Stacked
 from wengert.compile.passes.loop import loop as LOOP
 from wengert.compile.program import Builder, Op, Operand, Program, Spec, spec_of
+from wengert.primitives import einsum
 from wengert.primitives.family import locally_constant
 from wengert.primitives.registry import REGISTRY
 from wengert.primitives.taking import HOLE
@@ -42,17 +43,15 @@ def prepared(program: Program) -> Program:
     where: list[Operand] = list(range(len(program.inputs)))
     for op in program.ops:
         operands = [builder.moved(x, where) for x in op.operands]
-        expand = _EXPANSIONS.get(op.primitive.name)
         if op.primitive.name in _FOLDS and op.parameters.get("axis") == ():
             where.append(builder.apply(copied, *operands, spec=op.spec))
         elif op.primitive is LOOP:
             where.append(_with_first_axes(builder, op, operands))
         elif op.primitive.name in ("gather", "scatter"):
             where.append(_with_checks(builder, op, operands))
-        elif expand is not None and is_native(op.spec.dtype) and op.spec.dtype.kind == "f":
-            where.append(expand(builder, op, operands))
         else:
-            where.append(builder.add(op, operands))
+            found = _expanded(builder, op, operands)
+            where.append(builder.add(op, operands) if found is None else found)
     seen: set[int] = set()
     outputs: list[Operand] = []
     for x in program.outputs:
@@ -63,6 +62,17 @@ def prepared(program: Program) -> Program:
         outputs.append(operand)
     out = builder.program(program, where)
     return Program(out.inputs, tuple(builder.ops), tuple(outputs), out.guards, out.names)
+
+
+def _expanded(to: _Writer, op: Op, operands: list[Operand]) -> Operand | None:
+    """What an operation is in terms of others; None if it stays as it is."""
+    expand = EXPANSIONS.get(op.primitive.name)
+    dtypes = [op.spec.dtype, *[to.spec(x).dtype for x in operands]]
+    if expand is None or not all(is_native(d) for d in dtypes) or op.spec.dtype.kind != "f":
+        return None
+    if op.primitive.name != "mean" and any(d.kind != "f" for d in dtypes):
+        return None
+    return expand(to, op, operands)
 
 
 def with_copies(program: Program, outputs: Sequence[Operand]) -> Program:
@@ -231,7 +241,77 @@ def _log_softmax(to: _Writer, op: Op, operands: list[Operand]) -> int:
     return to.apply("subtract", shifted, to.apply("log", total), spec=op.spec)
 
 
-_EXPANSIONS: dict[str, Callable[[_Writer, Op, list[Operand]], int]] = {
+def _contract(to: _Writer, op: Op, operands: list[Operand]) -> int:
+    """A sum over products of two arrays: a product of matrices, or a fused loop if it is small."""
+    x1, x2 = operands
+    subscripts: str = op.parameters["subscripts"]
+    shape1, shape2 = to.spec(x1).shape, to.spec(x2).shape
+    way = einsum.plan(subscripts, shape1, shape2)
+    if way is None:
+        return _multiplied_up(to, op, operands, subscripts)
+    drop = 1 if way.shape1[0] == 1 else 0  # no stack: one product of matrices
+    matrix1 = _arranged(to, x1, way.order1, way.shape1[drop:])
+    matrix2 = _arranged(to, x2, way.order2, way.shape2[drop:])
+    rows, columns = way.shape1[:-1], way.shape2[-1:]
+    product = Spec((*rows[drop:], *columns), op.spec.dtype, "array")
+    out = to.apply("matmul", matrix1, matrix2, spec=product)
+    out = to.apply("reshape", out, shape=way.shape, spec=product._replace(shape=way.shape))
+    return to.apply("transpose", out, axes=way.order, spec=op.spec)
+
+
+def _arranged(to: _Writer, x: Operand, order: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    """An array with its axes in another order, and then in another shape."""
+    spec = to.spec(x)
+    moved = spec._replace(shape=tuple([spec.shape[k] for k in order]))
+    out = to.apply("transpose", x, axes=order, spec=moved)
+    return to.apply("reshape", out, shape=shape, spec=spec._replace(shape=shape))
+
+
+def _multiplied_up(to: _Writer, op: Op, operands: list[Operand], subscripts: str) -> int:
+    inputs, out = subscripts.split("->")
+    letters = [*out, *sorted(set(inputs) - set(out) - {","})]
+    parts = [
+        _along(to, x, axes, letters) for x, axes in zip(operands, inputs.split(","), strict=True)
+    ]
+    product = to.apply("multiply", *parts)
+    summed = tuple(range(len(out), len(letters)))
+    if not summed:
+        return product
+    return to.apply("sum", product, spec=op.spec, axis=summed, keepdims=False)
+
+
+def _along(to: _Writer, x: Operand, axes: str, letters: list[str]) -> int:
+    """An array with an axis for each of the letters, of length one where it has none."""
+    own = [k for k in letters if k in axes]
+    spec = to.spec(x)
+    sizes = dict(zip(axes, spec.shape, strict=True))
+    order = tuple([axes.index(k) for k in own])
+    shape = tuple([sizes.get(k, 1) for k in letters])
+    return _arranged(to, x, order, shape)
+
+
+def _p_norm(to: _Writer, op: Op, operands: list[Operand]) -> int | None:
+    (x,), parameters = operands, dict(op.parameters)
+    order = parameters.pop("ord")
+    if order == 1:
+        return to.apply("sum", to.apply("absolute", x), spec=op.spec, **parameters)
+    if order != 2:
+        return None
+    total = to.apply("sum", to.apply("multiply", x, x), spec=op.spec, **parameters)
+    return to.apply("sqrt", total, spec=op.spec)
+
+
+def _filled_like(to: _Writer, op: Op, operands: list[Operand]) -> Operand:
+    number = np.asarray(op.parameters["value"]).astype(op.spec.dtype)
+    return Constant(np.broadcast_to(number, op.spec.shape))
+
+
+Expansion = Callable[["_Writer", Op, list[Operand]], Operand | None]
+
+EXPANSIONS: dict[str, Expansion] = {
+    "contract": _contract,
+    "p_norm": _p_norm,
+    "filled_like": _filled_like,
     "mean": _mean,
     "_finite_maximum": _finite_maximum,
     "logsumexp": _logsumexp,

@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wengert.compile import views
+from wengert.compile import composites, views
 from wengert.compile.composites import CHECKED
 from wengert.compile.lookup import Lookup, lookup
 from wengert.compile.native import elementary, elementwise, library, reduce
 from wengert.compile.native.types import is_native
 from wengert.compile.program import Op, Operand, Program, Spec
+from wengert.primitives.family import Primitive
 from wengert.primitives.joining import part as PART
 
 _CHEAP = 24  # what an element may cost to be computed again rather than stored and loaded
@@ -100,6 +101,27 @@ def role_of(op: Op, specs: Sequence[Spec]) -> Role:
     if elementwise.can_lower(op, specs) and _broadcasts(op, specs):
         return Role("pointwise")
     return Role("call")
+
+
+def lowering_of(primitive: Primitive) -> str:
+    """How a primitive is computed, for most dtypes: "native", "BLAS", "LAPACK" or "callback"."""
+    name = primitive.lower or primitive.name
+    if primitive is PART:
+        return "native"
+    if primitive.name in library.LIBRARY:
+        return "BLAS" if primitive.name == "matmul" else "LAPACK"
+    tables = (
+        elementwise.ELEMENTWISE,
+        elementwise.OTHERS,
+        elementary.NAMES,
+        reduce.REDUCTIONS,
+        views.VIEWS,
+        composites.EXPANSIONS,
+        _PIECES,
+        _INDEXED,
+    )
+    has_code = any(name in table or primitive.name in table for table in tables)
+    return "native" if has_code else "callback"
 
 
 def _broadcasts(op: Op, specs: Sequence[Spec]) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.compile.lower import Lowered
 from wengert.compile.program import Guard, GuardFailed, Program
-from wengert.compile.trace import SAME
+from wengert.compile.trace import ERROR, SAME
 from wengert.tape.columns import Constant
 
 
@@ -27,6 +27,8 @@ def outcomes_of(program: Program) -> tuple[Any, ...]:
         if op is not None and op.primitive is SAME and isinstance(op.operands[1], Constant):
             known = np.asarray(op.operands[1].value)
             outcomes.append((known.shape, known.dtype.str, known.tobytes()))
+        elif op is not None and op.primitive.name.startswith(ERROR):
+            outcomes.append(op.primitive.name)  # the path without the error has no guard here
         else:
             outcomes.append(guard.expected)
     return tuple(outcomes)
@@ -43,9 +45,17 @@ class Path:
         What was decided, in order.
     """
 
-    def __init__(self, program: Program, lowered: Lowered, template: Any, entry: Any = None):
+    def __init__(
+        self,
+        program: Program,
+        lowered: Lowered,
+        template: Any,
+        entry: Any = None,
+        is_watched: bool = False,
+    ):
         self.program, self.lowered, self.template = program, lowered, template
         self.entry = entry  # what native calls go through: `native/call.py`
+        self.is_watched = is_watched  # user code may handle an error: another path then
         self.outcomes = outcomes_of(program)
         self._positions = {
             id(guard.place): k for k, guard in enumerate(program.guards) if guard.place is not None
@@ -64,11 +74,9 @@ class Path:
     def branches_from(self, other: Path, position: int) -> bool:
         """True if this path agrees with another up to a guard, and differs there."""
         own, others = self.outcomes, other.outcomes
-        return (
-            len(own) > position
-            and own[position] != others[position]
-            and own[:position] == others[:position]
-        )
+        if own[:position] != others[:position]:
+            return False
+        return len(own) <= position or own[position] != others[position]
 
 
 class Paths:
@@ -104,6 +112,11 @@ class Paths:
                 at = path.position(failed)
                 rest = [p for p in candidates if p is not path]
                 candidates = rest if at is None else [p for p in rest if p.branches_from(path, at)]
+                continue
+            except Exception:
+                if not path.is_watched:
+                    raise
+                candidates = [p for p in candidates if p is not path]
                 continue
             if path is not self._recent[0]:
                 self._recent = [path, *[p for p in self._recent if p is not path]]

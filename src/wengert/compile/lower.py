@@ -26,7 +26,6 @@ class Options:
     """What the caller of `wg.compile` may choose of the code that is made."""
 
     fastmath: bool = False
-    threads: int | None = None
 
 
 @dataclass

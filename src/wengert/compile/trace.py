@@ -8,15 +8,18 @@ slip past: whatever asks an Array for its number goes through `decide`.
 
 from __future__ import annotations
 
+import functools
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from wengert.compile.program import Guard, Op, Operand, Program, Spec, spec_of
-from wengert.errors import CapturedArrayError, TraceEndedError, user_frame
+from wengert.errors import CapturedArrayError, TraceEndedError, is_user_file, user_frame
 from wengert.primitives.adjoints import like_of
 from wengert.primitives.family import Primitive, locally_constant
 from wengert.primitives.indexing import write as WRITE
@@ -66,6 +69,7 @@ class Recorder(Trace):
         self.grades: list[int] = []  # of every value; see `tape/regular.py`
         self.has_ended = False
         self.has_text = False  # text was made of a value
+        self.is_watched = False  # an operation that may raise stands where errors may be handled
         self._guarded: set[int] = set()
         self._last: Place | None = None
         self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -99,7 +103,14 @@ class Recorder(Trace):
         if measure is not None:
             sizes = self._add(measure, own, measure.function(*values, **parameters), parameters)
             self.decide(sizes)
-        return self._add(primitive, own, primitive.function(*values, **parameters), parameters)
+        try:
+            out = primitive.function(*values, **parameters)
+        except Exception:  # should user code handle it, that was a decision
+            self.decide(self._add(raises(primitive), own, np.bool_(True), parameters))
+            raise
+        if not self.is_watched and _may_raise(primitive):
+            self.is_watched = _is_watched(sys._getframe(1))
+        return self._add(primitive, own, out, parameters)
 
     def binary(self, primitive: Primitive, operate: Any, x1: Any, x2: Any) -> Any:
         if self.has_ended:
@@ -304,6 +315,50 @@ def _inlined(primitive: Any, function: Callable[..., Any], operands: Any) -> Any
     out = function(*operands)
     primitive.outputs = len(out) if isinstance(out, tuple) else 1
     return out
+
+
+# ---------------------------------------------------------------------------- handled exceptions
+
+_RAISING = frozenset({
+    "cholesky_factor", "eigh_of", "eigvalsh_of", "svd_of", "svdvals_of", "qr_of", "eig",
+    "solve_matrices", "inv", "det", "slogdet", "pinv_cut", "least_squares", "gather", "scatter",
+    "index_in_range", "quantile_range", "searchsorted",
+})  # fmt: skip
+
+
+def _may_raise(primitive: Primitive) -> bool:
+    """True for operations that raise for some numbers; a user's own may."""
+    return primitive.name in _RAISING or (primitive.family == "general" and not primitive.samples)
+
+
+def _is_watched(frame: FrameType | None) -> bool:
+    """True if a function that runs inside the compiled one has a ``try`` or ``with`` in it."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_filename == _FRONT:  # outside, errors pass in any case
+            return False
+        if is_user_file(code.co_filename) and getattr(code, "co_exceptiontable", True):
+            return True
+        frame = frame.f_back
+    return False
+
+
+@functools.cache
+def raises(primitive: Primitive) -> Primitive:
+    """Whether an operation raises an exception, as a value that can be guarded."""
+
+    def fails(*operands: Any, **parameters: Any) -> Any:
+        try:
+            primitive.function(*operands, **parameters)
+        except Exception:
+            return np.bool_(True)
+        return np.bool_(False)
+
+    return locally_constant(fails, primitive.operands, name=f"{ERROR}{primitive.name}")
+
+
+_FRONT = os.path.join(os.path.dirname(__file__), "api.py")  # calls the function that is traced
+ERROR = "error of "  # how the names of these primitives begin
 
 
 # ------------------------------------------------------------------------- data-dependent shapes

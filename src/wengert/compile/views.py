@@ -103,7 +103,7 @@ def back(op: Op, shape: Shape) -> Back | None:
     name, parameters = op.primitive.name, op.parameters
     if name == "read":
         return path_back(parameters["path"], shape)
-    step = _STEPS.get(name)
+    step = VIEWS.get(name)
     return None if step is None else step(parameters, shape, op.spec.shape)
 
 
@@ -281,7 +281,8 @@ def reshaped(index: Index, out: Shape, shape: Shape) -> Index | None:
     return tuple([ZERO if n == 1 else next(rest) for n in shape])
 
 
-_STEPS: dict[str, Callable[[dict[str, Any], Shape, Shape], Back]] = {
+# Operations that only view their operand; `read` along a path does, too.
+VIEWS: dict[str, Callable[[dict[str, Any], Shape, Shape], Back]] = {
     "reshape": lambda p, shape, out: lambda index: reshaped(index, out, shape),
     "transpose": lambda p, shape, out: lambda index: _permuted(index, p["axes"]),
     "broadcast_to": lambda p, shape, out: lambda index: aligned(index, shape),

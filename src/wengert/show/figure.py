@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wengert.errors import MissingExtraError
@@ -19,6 +19,7 @@ from wengert.show.themes import LINES, SHAPES, TEXTS, THEMES
 
 _PIXELS = 96.0  # in an inch, as in SVG
 _LARGEST = 60_000  # pixels of a side: what matplotlib's renderer takes
+_MOST = 4e7  # pixels in all: compressing more takes longer than drawing
 
 
 def raster_of(scene: Scene, kind: str, theme: str = "light", scale: float = 2.0) -> bytes:
@@ -46,7 +47,8 @@ def raster_of(scene: Scene, kind: str, theme: str = "light", scale: float = 2.0)
             "pip install 'wengert[plot]', or save it as .svg or .dot, which need nothing.",
         ) from missing
     colours = THEMES["light" if theme == "auto" else theme]
-    scale = min(scale, _LARGEST / max(scene.width, scene.height))
+    area = scene.width * scene.height
+    scale = min(scale, _LARGEST / max(scene.width, scene.height), (_MOST / area) ** 0.5)
     # Text in a PDF as text, in fonts that every reader takes.
     with mpl.rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans"}):
         size = (scene.width / _PIXELS, scene.height / _PIXELS)
@@ -54,21 +56,28 @@ def raster_of(scene: Scene, kind: str, theme: str = "light", scale: float = 2.0)
         axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         axes.set(xlim=(0, scene.width), ylim=(scene.height, 0))
         axes.axis("off")
-        for shape in scene.shapes:
-            _draw_shape(axes, shape, colours)
-        for line in scene.lines:
-            _draw_line(axes, line, colours)
+        for patch in _patches(scene, colours):
+            # Unlike add_patch, this does not measure each patch to fit the axes to it.
+            axes.add_artist(patch)
         for text in scene.texts:
             _draw_text(axes, text, colours)
         written = io.BytesIO()
         with warnings.catch_warnings():
             # Names in scripts that its font has not: they are shown as boxes.
             warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-            figure.savefig(written, format=kind, dpi=scale * _PIXELS, facecolor=colours["paper"])
+            options: dict[str, Any] = {"pil_kwargs": {"compress_level": 3}} if kind == "png" else {}
+            figure.savefig(written, format=kind, dpi=scale * _PIXELS, **options)
     return written.getvalue()
 
 
-def _draw_shape(axes: Any, shape: Shape, colours: Mapping[str, str]) -> None:
+def _patches(scene: Scene, colours: Mapping[str, str]) -> Iterator[Any]:
+    for shape in scene.shapes:
+        yield from _shape(shape, colours)
+    for line in scene.lines:
+        yield from _line(line, colours)
+
+
+def _shape(shape: Shape, colours: Mapping[str, str]) -> Iterator[Any]:
     from matplotlib.patches import PathPatch, Polygon
 
     fill, stroke = SHAPES[shape.role]
@@ -84,15 +93,15 @@ def _draw_shape(axes: Any, shape: Shape, colours: Mapping[str, str]) -> None:
     x, y, w, h = shape.x, shape.y, shape.width, shape.height
     if shape.kind == "slant":
         corners = [(x + 9, y), (x + w, y), (x + w - 9, y + h), (x, y + h)]
-        axes.add_patch(Polygon(corners, closed=True, **style))
+        yield Polygon(corners, closed=True, **style)
         return
     radius = {"circle": h / 2, "pill": h / 2, "frame": 8.0}.get(shape.kind, 4.0)
     for shift in (6, 3, 0) if shape.kind == "stack" else (0,):
         path = _rounded(x + shift, y - shift, w, h, min(radius, w / 2))
-        axes.add_patch(PathPatch(path, **style))
+        yield PathPatch(path, **style)
     if shape.shade > 0:
         heat = {"facecolor": colours["heat"], "linewidth": 0, "alpha": shape.shade, "zorder": 3}
-        axes.add_patch(PathPatch(path, **heat))
+        yield PathPatch(path, **heat)
 
 
 def _rounded(x: float, y: float, w: float, h: float, radius: float) -> Any:
@@ -110,7 +119,7 @@ def _rounded(x: float, y: float, w: float, h: float, radius: float) -> Any:
     return Path(points, [Path.MOVETO, *side, *side, *side, *side, Path.CLOSEPOLY])
 
 
-def _draw_line(axes: Any, line: Line, colours: Mapping[str, str]) -> None:
+def _line(line: Line, colours: Mapping[str, str]) -> Iterator[Any]:
     from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path
 
@@ -123,13 +132,11 @@ def _draw_line(axes: Any, line: Line, colours: Mapping[str, str]) -> None:
     colour = colours[LINES[line.role]]
     style = "--" if line.role == "loop" else "-"
     path = Path(points, moves)
-    axes.add_patch(
-        PathPatch(path, fill=False, edgecolor=colour, linewidth=1.05, linestyle=style, zorder=2)
-    )
+    yield PathPatch(path, fill=False, edgecolor=colour, linewidth=1.05, linestyle=style, zorder=2)
     if line.has_arrow:
         x, y = line.steps[-1].x, line.steps[-1].y
         corners = [(x, y), (x - 7, y - 3.5), (x - 7, y + 3.5)]
-        axes.add_patch(Polygon(corners, closed=True, facecolor=colour, linewidth=0, zorder=2))
+        yield Polygon(corners, closed=True, facecolor=colour, linewidth=0, zorder=2)
 
 
 def _draw_text(axes: Any, text: Text, colours: Mapping[str, str]) -> None:

@@ -70,7 +70,7 @@ class Layout(NamedTuple):
     corners : list of (float, float)
         Top left of each box.
     routes : list of list of Step
-        Each link as a line.
+        Each link as a line, from where it leaves those of earlier links from the same output.
     width, height : float
         Of all of it.
     """
@@ -174,30 +174,32 @@ class _Net:
             vertex = _Vertex(ranks[k], k, centre, box.height - centre, 1.0)
             self.vertices.append(vertex)
             self.columns[ranks[k]].append(vertex)
-        self._dummies: dict[tuple[int, int, int], _Vertex] = {}
+        self._dummies: dict[tuple[int, int], list[_Vertex]] = defaultdict(list)
         self._joined: set[tuple[int, int, float, float]] = set()
         self.chains = [self._chain(link) for link in links]
 
     def _chain(self, link: Link) -> list[_Vertex]:
-        """The vertices that a link passes; links from one output share theirs."""
+        """The vertices that a link passes, from where it leaves those of earlier links."""
         source, target = self.vertices[link.source], self.vertices[link.target]
         leaves = self._output(link)
-        chain = [source]
-        for rank in range(source.rank + 1, target.rank):
-            key = (link.source, link.output, rank)
-            if key not in self._dummies:
-                self._dummies[key] = dummy = _Vertex(rank, -1, LANE / 2, LANE / 2, 3.0)
-                self.columns[rank].append(dummy)
-            chain.append(self._dummies[key])
+        # Links from one output share their dummies, so that they are one line as far as they can.
+        shared = self._dummies[link.source, link.output]
+        start = min(len(shared), target.rank - source.rank - 1)
+        chain = [shared[start - 1] if start else source]
+        for rank in range(source.rank + 1 + start, target.rank):
+            dummy = _Vertex(rank, -1, LANE / 2, LANE / 2, 3.0)
+            self.columns[rank].append(dummy)
+            shared.append(dummy)
+            chain.append(dummy)
         chain.append(target)
         for left, right in pairwise(chain):
-            start = leaves if left is source else 0.0
+            begin = leaves if left is source else 0.0
             end = self._input(link) if right is target else 0.0
-            key_of_joint = (id(left), id(right), start, end)
-            if key_of_joint not in self._joined:
-                self._joined.add(key_of_joint)
-                left.out.append((right, end, start))
-                right.into.append((left, start, end))
+            joint = (id(left), id(right), begin, end)
+            if joint not in self._joined:
+                self._joined.add(joint)
+                left.out.append((right, end, begin))
+                right.into.append((left, begin, end))
         return chain
 
     def _output(self, link: Link) -> float:
@@ -216,16 +218,18 @@ class _Net:
         self._number()
         best, fewest = self._state(), self._crossings()
         starts = [best]
+        size = sum(map(len, self.columns))
         if fewest:
             self._order_by_depth()
             starts.append(self._state())
         for start in starts:
             self._restore(start)
-            for k in range(_ROUNDS):
+            for k in range(_ROUNDS if size < 1000 else 4):
                 if not fewest:
                     break
                 self._sweep(forwards=k % 2 == 0)
-                self._transpose()
+                if size < 3000:
+                    self._transpose()
                 count = self._crossings()
                 if count < fewest:
                     best, fewest = self._state(), count
@@ -475,19 +479,19 @@ class _Places:
         return before.y + (self.net._output(link) if len(chain) == 2 else 0.0), k
 
     def _route(self, link: Link, chain: list[_Vertex], port: float) -> list[Step]:
-        source, target = chain[0], chain[-1]
-        box = self.net.boxes[link.source]
-        own = self.net._output(link)
-        y = source.y + own + self.heights[source.rank]
-        steps = [Step(self.left_of(source) + box.width, y)]
+        source, target = self.net.vertices[link.source], chain[-1]
+        steps: list[Step] = []
         for left, right in pairwise(chain):
-            offset = own if left is source else 0.0
+            offset = self.net._output(link) if left is source else 0.0
             y = left.y + offset + self.heights[left.rank]
+            if left is source:
+                steps.append(Step(self.left_of(source) + self.net.boxes[link.source].width, y))
             steps.append(Step(self.lefts[left.rank] + self.widths[left.rank], y))
             end = right.y + (port if right is target else 0.0) + self.heights[right.rank]
             if self.row_of[left.rank] != self.row_of[right.rank]:
                 steps += self._turn(left, offset, y, end)
-            steps.append(Step(self.lefts[right.rank], end, is_curve=steps[-1].y != end))
+            at = self.left_of(right) if right is target else self.lefts[right.rank]
+            steps.append(Step(at, end, is_curve=steps[-1].y != end))
         return steps
 
     def _turn(self, left: _Vertex, offset: float, y: float, end: float) -> list[Step]:

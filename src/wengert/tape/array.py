@@ -204,8 +204,8 @@ class Array:
         return bool(np.any(self == item))
 
     def __hash__(self) -> int:
-        # A whole number of a program stands where NumPy would give one: in sets, as a key.
-        if type(self) is Array and self.tape.is_program and is_whole(self):
+        # A number of a program stands where NumPy would give one: in sets, as a key.
+        if type(self) is Array and self.tape.is_program and not is_mutable(self):
             return hash(decided(self))
         return object.__hash__(self)
 

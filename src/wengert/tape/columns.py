@@ -84,7 +84,7 @@ class Columns:
         self.operands.append(tuple([self._operand(x) for x in operands]))
         self.values.append(value)
         self.parameters.append(parameters)
-        frame = user_frame(sys._getframe(2))
+        frame = user_frame(sys._getframe(3))  # past this, a method of the tape, and its caller
         # Looking a line number up costs more than all the rest: once for each instruction.
         key = (id(frame), 0 if frame is None else frame.f_lasti, id(active_scope()))
         where = self._where.get(key)

@@ -209,9 +209,14 @@ def _pull(
         except Exception:  # a rule may refuse random numbers (cholesky): nothing is known then
             found = [None] * len(parts)
     return [
-        None if part is None else Masked(part, _mask_of(live))
+        None if part is None else Masked(part, _mask_of(live), is_clean=_is_sum(primitive))
         for part, live in zip(parts, found, strict=True)
     ]
+
+
+def _is_sum(primitive: Primitive) -> bool:
+    """True if nothing is multiplied by data: of zeros come zeros."""
+    return isinstance(primitive, Linear) and not primitive.each
 
 
 def _is_product(primitive: Primitive) -> bool:
@@ -468,7 +473,7 @@ def push_masked(
         founds = found or (None,) * len(pushed)
         pairs = zip(pushed, founds, strict=True)
         return tuple([None if p is None else Masked(p, _mask_of(f)) for p, f in pairs])
-    return Masked(pushed, _mask_of(found))
+    return Masked(pushed, _mask_of(found), is_clean=_is_sum(primitive))
 
 
 def _still_parts(out: Any) -> Any:

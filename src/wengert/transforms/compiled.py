@@ -11,16 +11,118 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import wengert.compile  # noqa: F401 (the package, now: later it would take wg.compile's place)
 
-def compile(f: Callable[..., Any] | None = None, **options: Any) -> Any:
-    """Will be documented here."""
+
+def compile(
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | tuple[int, ...] = (),
+    static_argnames: str | tuple[str, ...] = (),
+    max_paths: int = 64,
+    max_entries: int = 1_000_000,
+    max_seconds: float = 60.0,
+    fastmath: bool = False,
+) -> Any:
+    """A function of NumPy code, made into native code when it is called.
+
+    Parameters
+    ----------
+    f : callable
+        Plain NumPy code, with Wengert's transforms in it or around it:
+        ``wg.compile(wg.value_and_grad(loss))``. Without it, a decorator.
+    static_argnums, static_argnames : int or str, or tuple of them
+        Arguments that are static as a whole: part of the signature, to be hashed. Python's
+        integers, booleans, strings and functions are static wherever they stand.
+    max_paths : int
+        How many ways through the function are kept for a signature.
+    max_entries : int
+        How many operations a path may have.
+    max_seconds : float
+        How long tracing a path may take.
+    fastmath : bool
+        Allow rewrites whose last bits differ.
+
+    Returns
+    -------
+    Compiled
+        Called as `f`. It returns what `f` does: the same types, dtypes and trees, in memory of
+        their own. `f` runs once for each signature (shapes, dtypes, trees, static arguments) and
+        each way that its decisions lead; what it does besides computing (printing, changing
+        arguments or globals) happens only then, and what it takes from outside itself stays as it
+        was then.
+
+    Raises
+    ------
+    RandomDrawError
+        If `f` draws random numbers itself.
+    ArgumentError
+        If an argument is neither number, array, tree nor hashable.
+
+    Warns
+    -----
+    CompileWarning
+        Once, if a signature has more than `max_paths` ways, or a path is too long: it runs as
+        plain Python from then on.
+
+    Examples
+    --------
+    >>> @wg.compile
+    ... def collatz(n):
+    ...     steps = 0
+    ...     while n != 1:
+    ...         n, steps = (n / 2, steps + 1) if n % 2 == 0 else (3 * n + 1, steps + 1)
+    ...     return steps
+    >>> collatz(6.0), collatz(7.0), len(collatz.paths)
+    (8, 16, 2)
+    """
     from wengert.compile import api  # noqa: PLC0415 (with LLVM, slow to import)
 
-    return api.compile(f, **options)
+    return api.compile(
+        f,
+        static_argnums=static_argnums,
+        static_argnames=static_argnames,
+        max_paths=max_paths,
+        max_entries=max_entries,
+        max_seconds=max_seconds,
+        fastmath=fastmath,
+    )
 
 
-def load(path: str | os.PathLike[str]) -> Any:
-    """Will be documented here."""
+def load(path: str | os.PathLike[str]) -> Callable[..., Any]:
+    """Load a compiled function that was saved; none of the code that made it is needed.
+
+    Parameters
+    ----------
+    path : str or path
+        A file that a compiled function's ``save`` has written. It is read as data: nothing in it is
+        imported or run as Python.
+
+    Returns
+    -------
+    callable
+        Takes arguments of the same trees, shapes and dtypes, in the same way (by position or by
+        keyword), and returns what the function did.
+
+    Raises
+    ------
+    ProgramFormatError
+        If the file is damaged, or is no such file.
+    UnsavedCallError
+        By the function, if no saved signature or way fits a call.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> square = wg.compile(lambda x: x * x)
+    >>> square(3.0)
+    9.0
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     square.save(f"{folder}/square.wg")
+    ...     loaded = wg.load(f"{folder}/square.wg")
+    >>> loaded(4.0)
+    16.0
+    """
     from wengert.compile.loaded import load_function  # noqa: PLC0415 (as above)
 
     return load_function(path)

@@ -7,6 +7,7 @@ import sys
 import threading
 import weakref
 from collections import namedtuple
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -258,6 +259,41 @@ def test_the_fallback_can_call_the_entry_again():
 
 
 # ------------------------------------------------------------------------------------------- guards
+
+
+def test_thousands_of_signatures_stand_in_a_line_without_recursion():
+    call.install()
+    symbols = {}
+    entry = call.emit(symbols, Signature((array(3),), (0,), (array(3),), 0))
+    unit = Unit(copying(1, 24) + "\n".join(symbols.values()))
+    line = [entry.bind(unit.address, owner=unit, fallback=fallback) for _ in range(5000)]
+    for one, following in pairwise(line):
+        one.targets[0] = following.call
+    x = np.ones(4)
+    before = [sys.getrefcount(each.call) for each in line]
+    assert line[0].call(x) == ("fallback", (x,), {})
+    assert line[0].call(x, y=2) == ("fallback", (x,), {"y": 2})
+    assert [sys.getrefcount(each.call) for each in line] == before
+    assert (line[0].call(np.ones(3)) == 1).all()
+
+
+def test_a_target_may_be_replaced_while_it_runs():
+    def replaced(*args):
+        first.targets[0] = second.targets[0] = fallback
+        gc.collect()
+        return "replaced"
+
+    signature = Signature((PYTHON,), (0,), (PYTHON,), 0)
+    first, second = (bound(copying(1), signature, fallback=replaced) for _ in range(2))
+    first.targets[0] = second.call
+    assert first.call(1) == "replaced"
+    assert first.call(1)[0] == "fallback"
+
+
+def test_more_guards_than_an_entry_can_tell_apart_lead_to_the_first_target():
+    plan = copying(1, 8, str((1 << 16) + 5))
+    f = bound(plan, Signature((PYTHON,), (0,), (PYTHON,), 0), guards=1 << 17).call
+    assert f(1.0)[0] == "fallback"
 
 
 def test_a_failed_guard_goes_to_its_own_target():

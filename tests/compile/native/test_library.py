@@ -5,13 +5,14 @@ import ctypes
 import numpy as np
 import pytest
 
-from wengert.compile.native import library, matmul
+from wengert.compile.native import blas, gemm, library, matmul
 from wengert.compile.native.callbacks import Callbacks
 from wengert.compile.native.engine import Unit
 from wengert.compile.native.operands import Layout
 from wengert.compile.native.types import Code, Names
 from wengert.compile.program import Op, Spec, run_op, spec_of
 from wengert.primitives.registry import REGISTRY
+from wengert.threads import get_num_threads, set_num_threads
 
 BY_NAME = {primitive.name: primitive for primitive in REGISTRY}
 NUMBER = np.dtype(np.uint8)
@@ -339,3 +340,96 @@ def test_what_the_table_names_is_in_the_registry():
     assert set(library.LIBRARY) <= set(BY_NAME)
     spec = Spec((3,), np.dtype(float), "array")
     assert not library.has_library(Op(BY_NAME["add"], (0, 1), {}, spec), [spec, spec])
+
+
+# -------------------------------------------------------------------------------- BLAS, our kernels
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "is_taken"),
+    [
+        ("void (char *, int *, __pyx_t_5scipy_d *)", 3, True),
+        ("void (char *, int *, __pyx_t_5scipy_d *)", 4, False),
+        ("void (char *, long *, __pyx_t_5scipy_d *)", 3, False),
+        ("void (char *, npy_int64 *, __pyx_t_5scipy_d *)", 3, False),
+        ("double (char *, int *, __pyx_t_5scipy_d *)", 3, False),
+        ("void (char *, int, __pyx_t_5scipy_d *)", 3, False),
+    ],
+)
+def test_a_function_of_another_signature_is_not_called(text, count, is_taken):
+    assert blas._has_signature(text, count) == is_taken
+
+
+def test_every_function_is_there_for_its_dtypes():
+    real, imaginary = {"syevd", "orgqr"}, {"heevd", "ungqr"}
+    for name in blas.FUNCTIONS:
+        letters = "sd" if name in real else "cz" if name in imaginary else "sdcz"
+        assert [letter for letter in letters if blas.symbol(letter + name) is None] == []
+
+
+def test_what_scipy_lacks_is_a_callback(monkeypatch):
+    monkeypatch.setattr(blas, "symbol", lambda name: None)
+    for name, operand in [("inv", np.eye(3)), ("matmul", np.eye(3, dtype=complex))]:
+        operands = [operand] * (1 + (name == "matmul"))
+        with pytest.raises(RefusedError):
+            run(name, *operands)
+
+
+def test_a_kernel_is_made_again_from_its_name():
+    sizes = gemm.Sizes(5, 6, 7, (-7, 1), (6, 1), (6, 1))
+    symbols = {}
+    name = gemm.function(symbols, "outer", np.dtype(float), sizes)
+    assert gemm.is_kernel(name)
+    gemm.install([name])
+    first = gemm._installed()[name]
+    gemm.install([name])
+    assert gemm._installed()[name] is first
+    a, b, c = random((5, 7)), random((7, 6), seed=1), np.empty((5, 6))
+    kernel = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(first.address(name[1:]))
+    kernel(a.ctypes.data + 4 * 7 * 8, b.ctypes.data, c.ctypes.data)  # a's rows from the last on
+    np.testing.assert_allclose(c, a[::-1] @ b, rtol=1e-13)
+
+
+@pytest.mark.parametrize("features", [{}, {"avx": True}, {"avx512f": True}])
+def test_tiles_fit_into_the_registers_of_every_processor(features, monkeypatch):
+    monkeypatch.setattr(gemm.llvm, "get_host_cpu_features", lambda: features)
+    for each in (gemm.vector_bytes, gemm._best_tile):
+        each.cache_clear()
+    try:
+        for m in (1, 2, 7, 8, 100, 784):
+            for vectors in (1, 2, 13, 64):
+                rows, width = gemm._best_tile(m, vectors)
+                assert rows * width + width + 1 <= (16 if features.get("avx") else 32)
+                assert rows <= m
+                assert width <= vectors
+    finally:
+        for each in (gemm.vector_bytes, gemm._best_tile):
+            each.cache_clear()
+
+
+def test_native_threads_and_blas_have_the_same_number():
+    library_file = ctypes.CDLL(blas._modules()[0].__file__)
+    count = getattr(library_file, "scipy_openblas_get_num_threads", None)
+    if count is None:
+        pytest.skip("SciPy's BLAS is not OpenBLAS")
+    before = get_num_threads()
+    try:
+        set_num_threads(1)
+        assert count() == 1
+    finally:
+        set_num_threads(before)
+    assert count() == before
+
+
+def test_large_products_are_the_same_for_every_number_of_threads():
+    x, y = random((300, 200)), random((200, 250), seed=1)
+    before = get_num_threads()
+    found = []
+    try:
+        for count in (1, 2, 5):
+            set_num_threads(count)
+            found.append(run("matmul", x, y)[0][0])
+    finally:
+        set_num_threads(before)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])

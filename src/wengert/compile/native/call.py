@@ -128,11 +128,12 @@ class Entry:
             )
             return Bound(call, targets)
         memory = np.zeros(self.arena_bytes + ALIGN if self.arena_bytes > STACK else 0, np.uint8)
-        words = [0, memory.ctypes.data + -memory.ctypes.data % ALIGN]
+        words = [0, memory.ctypes.data + -memory.ctypes.data % ALIGN, address(f"{self.name}.try")]
         words += [x.address if isinstance(x, _POINTERS) else id(x) for x in self.constants]
         state = np.array(words, np.uintp)
         text = self.name.encode()
-        method = _MethodDef(text, address(self.name), _FASTCALL_KEYWORDS, None)
+        doc = objects.install()
+        method = _MethodDef(text, address(self.name), _FASTCALL_KEYWORDS, doc)
         # The callable holds this tuple, and this tuple all else.
         held = (state, targets, method, text, memory, self.constants, owner)
         return Bound(_new_function(ctypes.addressof(method), held, None), targets)
@@ -145,7 +146,7 @@ class _MethodDef(ctypes.Structure):
         ("name", ctypes.c_char_p),
         ("function", ctypes.c_void_p),
         ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
+        ("doc", ctypes.c_void_p),
     )
 
 

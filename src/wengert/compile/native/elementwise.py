@@ -332,7 +332,9 @@ ELEMENTWISE: dict[str, dict[str, Emit]] = {
 
 _LOGICAL = {"not": "xor", "and": "and", "or": "or", "xor": "xor"}
 _CONVERSIONS = frozenset({"astype", "truncate"})
-_SAME = frozenset({"stop_gradient", "filled_like_none"})
+_PARTS = frozenset({"real", "imag", "conjugate"})
+# What stands in no row because it does not depend on the kind of dtype in that way.
+OTHERS = frozenset({*_LOGICAL, *_CONVERSIONS, *_PARTS, "select", "stop_gradient"})
 
 
 # ----------------------------------------------------------------------------------------- lowering
@@ -368,11 +370,7 @@ def can_lower(op: Op, specs: Sequence[Spec]) -> bool:
     name = name_of(op)
     if not all(is_native(s.dtype) and s.kind != "tuple" for s in (*specs, op.spec)):
         return False
-    if name in _CONVERSIONS:
-        return True
-    if name == "stop_gradient":
-        return True
-    if name in ("real", "imag", "conjugate"):
+    if name in _CONVERSIONS or name in _PARTS or name == "stop_gradient":
         return True
     dtypes = operand_dtypes(op, specs)
     if dtypes is None or not all(map(is_native, dtypes)):
@@ -395,7 +393,7 @@ def emit(op: Op, specs: Sequence[Spec], code: Code, operands: Sequence[Scalar]) 
     depth = max([x.depth for x in operands])
     if name in _CONVERSIONS or name == "stop_gradient":
         return converted(code, operands[0], out)
-    if name in ("real", "imag", "conjugate"):
+    if name in _PARTS:
         return _part(name, code, operands[0], out)
     dtypes = operand_dtypes(op, specs)
     assert dtypes is not None

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import llvmlite.binding as llvm
 
+from wengert.compile import disk_cache
+
 _LOCK = threading.RLock()
 
 
@@ -22,7 +24,7 @@ class Effort(NamedTuple):
     codegen: int
 
 
-THOROUGH = Effort(3, 3)
+THOROUGH = Effort(2, 2)
 QUICK = Effort(1, 1)  # long straight-line code: there is little to gain in it
 
 
@@ -37,17 +39,25 @@ class Unit:
 
     def __init__(self, text: str, effort: Effort = THOROUGH):
         self.seconds: dict[str, float] = {}
+        cache = disk_cache.from_environment()
+        name = disk_cache.key(text, repr(effort), *_target()) if cache is not None else ""
+        code = cache.lookup(name) if cache is not None else None
         with _LOCK:
             start = time.perf_counter()
             machine = _machine(effort.codegen)
-            module = llvm.parse_assembly(text)
+            module = llvm.parse_assembly(text if code is None else "")
             module.triple = llvm.get_process_triple()
             self._note("parse", start)
             start = time.perf_counter()
-            _optimise(module, machine, effort.passes)
+            if code is None:
+                _optimise(module, machine, effort.passes)
             self._note("optimise", start)
             start = time.perf_counter()
             self._engine = llvm.create_mcjit_compiler(module, machine)
+            if code is not None:
+                self._engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
+            elif cache is not None:
+                self._engine.set_object_cache(lambda _, data: cache.store(name, data))
             self._engine.finalize_object()
             self._note("generate", start)
 
@@ -63,6 +73,12 @@ class Unit:
         """Where a global variable lies."""
         with _LOCK:
             return int(self._engine.get_global_value_address(name))
+
+
+def _target() -> tuple[str, ...]:
+    """What code depends on besides its text."""
+    version = ".".join(map(str, llvm.llvm_version_info))
+    return (version, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
 
 
 @functools.cache

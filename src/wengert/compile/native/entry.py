@@ -18,8 +18,9 @@ from wengert.compile.native.signature import Made, Signature, Static, numbers
 from wengert.compile.native.types import Code, Names
 from wengert.compile.program import Spec
 
-# The state of an entry, in words: a flag (the arena is in use), the arena, then constants.
-BUSY, ARENA, CONSTANTS = 0, 1, 2
+# The state of an entry, in words: a flag (the arena is in use), the arena, the function that tries
+# (`objects.TRY`), then constants.
+BUSY, ARENA, CONSTANTS = 0, 1, 3
 STACK = 4096  # a smaller arena is on the stack
 ALIGN = 64
 
@@ -150,13 +151,31 @@ class Writer:
         self.ways_out()
         size = max(1, self.slots)
         code.lines.insert(first, f"  store [{size} x ptr] zeroinitializer, ptr %owned")
-        return "\n".join([*self.head(name, size, arena_bytes), *code.lines, "}"])
+        attempt = [*self.head(name, size, arena_bytes), *code.lines, "}"]
+        return "\n".join([*attempt, self.entry(name)])
+
+    def entry(self, name: str) -> str:
+        """What Python calls: try, or leave it to a target."""
+        self.declare("wg_leave")
+        given = "ptr %self, ptr %args, i64 %nargs, ptr %kwnames"
+        return f"""define ptr @{name}({given}) {{
+  %found = call ptr @{name}.try({given})
+  %word = ptrtoint ptr %found to i64
+  %number = sub i64 %word, 1
+  %leaves = icmp ult i64 %number, {objects.MOST}
+  br i1 %leaves, label %leave, label %done
+leave:
+  %other = call ptr @wg_leave({given}, i64 %number)
+  ret ptr %other
+done:
+  ret ptr %found
+}}"""
 
     def head(self, name: str, size: int, arena_bytes: int) -> list[str]:
         inputs, outputs = len(self.signature.inputs), len(self.signature.outputs)
         scratch = arena_bytes if arena_bytes <= STACK else 0
         return [
-            f"define ptr @{name}(ptr %self, ptr %args, i64 %nargs, ptr %kwnames) {{",
+            f"define ptr @{name}.try(ptr %self, ptr %args, i64 %nargs, ptr %kwnames) {{",
             "start:",
             f"  %owned = alloca [{size} x ptr]",
             f"  %inputs = alloca [{max(1, inputs)} x ptr]",
@@ -175,12 +194,14 @@ class Writer:
         code.start("missing")  # a key of the caller's may have raised when it was compared
         self.call("PyErr_Clear")
         code.do("br label %mismatch")
-        for label, number in (("failed.guard", "%status"), ("mismatch", "0")):
-            code.start(label)
-            if label == "failed.guard":
-                self.call("wg_drop", "ptr %owned", f"i64 {self.slots}")
-            operands = ("ptr %self", "ptr %args", "i64 %nargs", "ptr %kwnames", f"i32 {number}")
-            code.do(f"ret ptr {self.call('wg_leave', *operands)}")
+        code.start("mismatch")
+        code.do("ret ptr inttoptr (i64 1 to ptr)")
+        code.start("failed.guard")
+        self.call("wg_drop", "ptr %owned", f"i64 {self.slots}")
+        is_known = code.op(f"icmp slt i32 %status, {objects.MOST - 1}")
+        number = code.op(f"select i1 {is_known}, i32 %status, i32 0")
+        following = code.op(f"add i32 {number}, 1")
+        code.do(f"ret ptr {code.op(f'inttoptr i32 {following} to ptr')}")
         code.start("fail")
         self.call("wg_drop", "ptr %owned", f"i64 {self.slots}")
         code.do("ret ptr null")

@@ -28,6 +28,10 @@ READABLE = 0x0001 | 0x0100  # flags: C-contiguous and aligned
 BYTEORDER, TYPE_NUM = 26, 28
 NATIVE_ORDERS = (ord("="), ord("|"))
 
+# PyCFunctionObject, and the PyMethodDef that it points to
+METHOD, SELF = 16, 24
+METHOD_DOC = 24
+
 # Slots of NumPy's C table (numpy/_core/code_generators/numpy_api.py).
 _ARRAY_TYPE, _NEW_FROM_DESCR = 2, 94
 _TP_ALLOC = 47  # Py_tp_alloc in CPython's typeslots.h
@@ -45,7 +49,7 @@ def is_known() -> bool:
         return False
     if ctypes.sizeof(ctypes.c_void_p) != 8 or sysconfig.get_config_var("Py_GIL_DISABLED"):
         return False
-    return all(probe() for probe in (_numbers, _containers, _arrays, _scalars, _creates_arrays))
+    return all(probe() for probe in _PROBES)
 
 
 def _word(address: int) -> int:
@@ -115,6 +119,19 @@ def _creates_arrays() -> bool:
     shape = (ctypes.c_ssize_t * 2)(4, 7)
     out = create(np.ndarray, dtype, 2, ctypes.addressof(shape), None, None, 0, None)
     return type(out) is np.ndarray and out.shape == (4, 7) and out.dtype == dtype
+
+
+def _functions() -> bool:
+    method = _word(id(len) + METHOD)
+    doc = ctypes.string_at(_word(method + METHOD_DOC))
+    return (
+        _word(id(len) + SELF) == id(getattr(len, "__self__", None))
+        and ctypes.string_at(_word(method)) == b"len"
+        and (len.__doc__ or "").encode() in doc
+    )
+
+
+_PROBES = (_numbers, _containers, _arrays, _scalars, _creates_arrays, _functions)
 
 
 def _table() -> int:

@@ -21,8 +21,12 @@ DECLARED = {
     "wg_fits": "i1 (ptr, ptr)",  # an object, a record: is it such an array?
     "wg_make": "ptr (ptr)",  # a new array of a record
     "wg_drop": "void (ptr, i64)",  # let go of an array of objects; null is none
-    "wg_leave": "ptr (ptr, ptr, i64, ptr, i32)",  # call a target with the arguments of the entry
+    "wg_leave": "ptr (ptr, ptr, i64, ptr, i64)",  # call a target with the arguments of the entry
 }
+# An entry that does not return an object returns 1 + the number of the target to go to.
+MOST = 1 << 16
+TRY = 2  # word of an entry's state: the address of what `wg_leave` calls
+_DOC = b"A compiled function."
 
 
 class ArrayRecord:
@@ -36,6 +40,9 @@ class ArrayRecord:
 
 
 _TEXT = """
+@wg_function_type = global ptr null
+@wg_doc = constant [{length} x i8] c"{doc}\\00"
+
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
@@ -138,15 +145,61 @@ exit:
   ret void
 }}
 
-define ptr @wg_leave(ptr %self, ptr %args, i64 %nargs, ptr %kwnames, i32 %number) {{
-  %targets.at = getelementptr i8, ptr %self, i64 {targets}
+; Call a target with the arguments of an entry. Another entry is run right here, not as a call in a
+; call: a function of many signatures, each with an entry, must not reach the limit of recursion.
+define ptr @wg_leave(ptr %self, ptr %args, i64 %nargs, ptr %kwnames, i64 %number) {{
+entry:
+  br label %head
+head:
+  %own = phi ptr [ %self, %entry ], [ %next, %follow ]
+  %held = phi ptr [ null, %entry ], [ %target, %follow ]
+  %index = phi i64 [ %number, %entry ], [ %index.next, %follow ]
+  %targets.at = getelementptr i8, ptr %own, i64 {targets}
   %targets = load ptr, ptr %targets.at
   %items.at = getelementptr i8, ptr %targets, i64 {LIST_ITEMS}
   %items = load ptr, ptr %items.at
-  %target.at = getelementptr ptr, ptr %items, i32 %number
+  %target.at = getelementptr ptr, ptr %items, i64 %index
   %target = load ptr, ptr %target.at
   call void @Py_IncRef(ptr %target)  ; the list may be written to meanwhile
-  %out = call ptr @PyObject_Vectorcall(ptr %target, ptr %args, i64 %nargs, ptr %kwnames)
+  %is_first = icmp eq ptr %held, null
+  br i1 %is_first, label %look, label %release
+release:
+  call void @Py_DecRef(ptr %held)
+  br label %look
+look:
+  %type.at = getelementptr i8, ptr %target, i64 {TYPE}
+  %type = load ptr, ptr %type.at
+  %function = load ptr, ptr @wg_function_type
+  %is_function = icmp eq ptr %type, %function
+  br i1 %is_function, label %method, label %other
+method:
+  %method.at = getelementptr i8, ptr %target, i64 {METHOD}
+  %method.1 = load ptr, ptr %method.at
+  %doc.at = getelementptr i8, ptr %method.1, i64 {METHOD_DOC}
+  %doc = load ptr, ptr %doc.at
+  %is_entry = icmp eq ptr %doc, @wg_doc
+  br i1 %is_entry, label %native, label %other
+native:
+  %next.at = getelementptr i8, ptr %target, i64 {SELF}
+  %next = load ptr, ptr %next.at
+  %array.at = getelementptr i8, ptr %next, i64 {TUPLE_ITEMS}
+  %array = load ptr, ptr %array.at
+  %state.at = getelementptr i8, ptr %array, i64 {DATA}
+  %state = load ptr, ptr %state.at
+  %try.at = getelementptr ptr, ptr %state, i64 {TRY}
+  %try = load ptr, ptr %try.at
+  %found = call ptr %try(ptr %next, ptr %args, i64 %nargs, ptr %kwnames)
+  %word = ptrtoint ptr %found to i64
+  %index.next = sub i64 %word, 1
+  %goes_on = icmp ult i64 %index.next, {MOST}
+  br i1 %goes_on, label %follow, label %done
+follow:
+  br label %head
+other:
+  %called = call ptr @PyObject_Vectorcall(ptr %target, ptr %args, i64 %nargs, ptr %kwnames)
+  br label %done
+done:
+  %out = phi ptr [ %found, %native ], [ %called, %other ]
   call void @Py_DecRef(ptr %target)
   ret ptr %out
 }}
@@ -154,14 +207,19 @@ define ptr @wg_leave(ptr %self, ptr %args, i64 %nargs, ptr %kwnames, i32 %number
 
 
 @functools.cache
-def install() -> None:
-    """Make these functions known to LLVM; once per process."""
+def install() -> int:
+    """Make these functions known to LLVM; the address of the documentation that marks entries."""
     names = ("PyObject_Vectorcall", "Py_IncRef", "Py_DecRef")
     symbols = runtime.addresses(PYTHON, names) | {"wg_new_array": layout.new_from_descr()}
     native, orderless = layout.NATIVE_ORDERS
     offsets = {name: value for name, value in vars(layout).items() if isinstance(value, int)}
+    targets = layout.TUPLE_ITEMS + 8
     text = _TEXT.format(
-        **offsets, native=native, orderless=orderless, targets=layout.TUPLE_ITEMS + 8
-    )
+        **offsets, native=native, orderless=orderless, targets=targets, TRY=TRY, MOST=MOST,
+        doc=_DOC.decode(), length=len(_DOC) + 1,
+    )  # fmt: skip
     unit = runtime.load(text, symbols)
+    function = ctypes.c_void_p.from_address(unit.variable("wg_function_type"))
+    function.value = id(type(len))
     runtime.register({name: unit.address(name) for name in DECLARED})
+    return unit.variable("wg_doc")
