@@ -1,5 +1,7 @@
 """Wengert: automatic differentiation of NumPy code, built around a visible gradient tape."""
 
+import wengert.show.methods
+import wengert.show.text  # noqa: F401 (both give tapes their views)
 from wengert import debug, errors, math, numpy
 from wengert.check import check_grads
 from wengert.frontends.backward import array, enable_grad, no_grad
@@ -30,6 +32,12 @@ from wengert.frontends.operations import (
 )
 from wengert.frontends.variables import Variable, constant
 from wengert.intercept import adapt
+from wengert.show.explain import explain
+from wengert.show.flow import Flow
+from wengert.show.picture import draw
+from wengert.show.player import player
+from wengert.show.profile import profile
+from wengert.tape.scopes import scope
 from wengert.tape.seams import intercept
 from wengert.threads import get_num_threads, set_num_threads
 from wengert.transforms.compiled import compile, load
@@ -52,6 +60,7 @@ __all__ = [
     "Cos",
     "Divide",
     "Exp",
+    "Flow",
     "GradientTape",
     "Invert",
     "Log",
@@ -79,9 +88,11 @@ __all__ = [
     "compile",
     "constant",
     "debug",
+    "draw",
     "elementwise_grad",
     "enable_grad",
     "errors",
+    "explain",
     "get_num_threads",
     "grad",
     "hessian",
@@ -94,7 +105,10 @@ __all__ = [
     "math",
     "no_grad",
     "numpy",
+    "player",
     "primitive",
+    "profile",
+    "scope",
     "set_num_threads",
     "stop_gradient",
     "trace",

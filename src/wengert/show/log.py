@@ -138,18 +138,3 @@ def tape_log(tape: Any, *args: Any, shapes: bool = True, lines: bool = True, **k
 
 
 LOGGED: Sequence[type] = (Trace, Tape, GradientTape, Program)
-
-
-def _attach() -> None:
-    """Give every kind of tape its ``log``: the layers below hold data, this one shows it."""
-
-    def method(self: Any, *args: Any, **options: Any) -> Log:
-        return tape_log(self, *args, **options)
-
-    method.__name__ = "log"
-    method.__doc__ = "Read the tape as text, with shapes and lines: see `show.log.tape_log`."
-    for kind in LOGGED:
-        kind.log = method  # type: ignore[attr-defined]
-
-
-_attach()

@@ -15,10 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from wengert.compile.program import Program
-from wengert.errors import ArgumentError, PictureError, TapeSizeError
-from wengert.frontends.gradient_tape import GradientTape
-from wengert.frontends.nodes import Tape
+from wengert.errors import ArgumentError, PictureError
 from wengert.show.diagnose import Mark, diagnosed
 from wengert.show.dot import dot_of
 from wengert.show.figure import raster_of
@@ -29,7 +26,6 @@ from wengert.show.scene import Scene, scene_of
 from wengert.show.sources import graph_of
 from wengert.show.svg import svg_of
 from wengert.show.themes import THEMES
-from wengert.transforms.trace import Trace
 
 Fold = bool | int | Collection[str]
 _NONE: Mapping[int, float] = {}
@@ -240,28 +236,3 @@ WRITERS: dict[str, Callable[[Picture], str | bytes]] = {
     ".dot": Picture.dot,
     ".gv": Picture.dot,
 }
-
-
-def _attach() -> None:
-    """Give every kind of tape its ``draw``: the layers below hold data, this one shows it."""
-    for kind in (Trace, Tape, GradientTape, Program):
-
-        def method(self: Any, *args: Any, **options: Any) -> Picture:
-            return draw(self, *args, **options)
-
-        method.__name__ = "draw"
-        method.__doc__ = "Draw the tape: see `wengert.draw`."
-        kind.draw = method  # type: ignore[union-attr]
-    for kind in (Trace, Tape):
-        kind._repr_svg_ = _tape_svg  # type: ignore[union-attr]
-
-
-def _tape_svg(tape: Trace | Tape) -> str | None:
-    """What a notebook shows of a tape: its picture, unless there is too much of it."""
-    try:
-        return draw(tape).svg()
-    except TapeSizeError:
-        return None
-
-
-_attach()
