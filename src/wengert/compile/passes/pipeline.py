@@ -44,16 +44,16 @@ _ROUND: list[Pass] = [
     share_subexpressions,
     remove_dead,
 ]
-_FIRST: list[Pass] = [name_views, forward_elements, reroll]
-PASSES: list[Pass] = [
-    *_FIRST,
-    *_ROUND,
-    hoist,
-    *_ROUND,
-    reroll,
-    hoist,
-    *_ROUND,
+_LOOPS: list[Pass] = [reroll, hoist]
+STAGES: list[list[Pass]] = [
+    [name_views, forward_elements, reroll],
+    _ROUND,
+    [hoist],
+    _ROUND,
+    _LOOPS,
+    _ROUND,  # where loops were found only now
 ]
+PASSES: list[Pass] = [one for stage in STAGES for one in stage]
 
 _WITH_BODIES = frozenset({reroll, hoist})  # these go into the bodies of loops by themselves
 _INSTEAD: dict[Pass, Pass] = {simplify: simplify_fast}  # with fastmath
@@ -73,20 +73,21 @@ def optimise(program: Program, fastmath: bool = False) -> tuple[Program, list[Pa
         One that gives the same. Without `fastmath` only sums and matrix products over the
         iterations of a loop may differ, in their last bits.
     list of PassReport
-        A report for each pass, in order; entries in bodies of loops are counted once.
+        A report for each pass that was run, in order; entries in bodies of loops count once.
     """
     reports: list[PassReport] = []
-    given: dict[Pass, Program] = {}  # what each pass gave: given it again, it would change nothing
-    for one in PASSES:
-        chosen = _INSTEAD.get(one, one) if fastmath else one
-        start, before = time.perf_counter(), entries(program)
-        if given.get(one) is not program:
+    done = False
+    for stage in STAGES:
+        given = program
+        for one in [] if done else stage:
+            chosen = _INSTEAD.get(one, one) if fastmath else one
+            start, before = time.perf_counter(), entries(program)
             program = chosen(program)
             if one not in _WITH_BODIES:
                 program = _inside(chosen, program)
-            given[one] = program
-        seconds = time.perf_counter() - start
-        reports.append(PassReport(chosen.__name__, before, entries(program), seconds))
+            seconds = time.perf_counter() - start
+            reports.append(PassReport(chosen.__name__, before, entries(program), seconds))
+        done = done or (stage is _LOOPS and program is given)
     return program, reports
 
 
