@@ -18,6 +18,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 import wengert
+from wengert.compile.fuse import lowering_of
 from wengert.primitives.registry import REGISTRY
 
 MIRRORS = ("math", "numpy", "scipy")
@@ -82,7 +83,7 @@ class Primitives(SphinxDirective):
             rows = [
                 row(declared) for declared in everything() if REGISTRY.topic_of(declared) == topic
             ]
-            lines += table(["function", "family", "derivative", "modes", "batching"], rows)
+            lines += table(["function", "family", "derivative", "modes", "batching", "compiled"], rows)
         return rendered(self, lines)
 
 
@@ -131,11 +132,13 @@ def everything():
 def row(declared):
     if declared.family == "derived":
         derivative = literal(declared.formula) if declared.formula else "from its definition"
-        return [literal(declared.name), "derived", derivative, "those of its parts", "by its parts"]
+        parts = ["those of its parts", "by its parts", "by its parts"]
+        return [literal(declared.name), "derived", derivative, *parts]
     derivative = "; ".join(literal(formula) for formula in declared.formula if formula)
     if declared.source:
         derivative += f"\n\nSource: {declared.source}"
-    return [literal(declared.name), declared.family, derivative, modes(declared), declared.batching]
+    ways = [modes(declared), declared.batching, lowering_of(declared)]
+    return [literal(declared.name), declared.family, derivative, *ways]
 
 
 def modes(primitive):
