@@ -26,6 +26,8 @@ class Condition(NamedTuple):
 
     def holds(self, extents: Sequence[tuple[int, int]]) -> bool | None:
         """Whether it holds everywhere in these ranges of the axes, or nowhere; None if partly."""
+        if self.low >= self.high:  # a piece without elements
+            return False
         bounds = self.place.bounds(extents)
         if bounds is None:
             return None

@@ -24,6 +24,7 @@ from wengert.primitives.adjoints import like_of
 from wengert.primitives.family import Primitive, locally_constant
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
+from wengert.primitives.registry import REGISTRY
 from wengert.primitives.selection import nonzero_of
 from wengert.primitives.sorting import unique_positions
 from wengert.primitives.statistics import edges_of
@@ -33,6 +34,7 @@ from wengert.tape.regular import FINITE, GIVEN, REGULAR, grade, grade_of
 from wengert.tape.writing import put
 
 _WHOLE = frozenset("iub")
+_ADD = REGISTRY.find(np.add)
 _FLOATS = {float: spec_of(0.0), np.float64: spec_of(np.float64(0))}  # what long programs are of
 _PYTHON = frozenset({bool, int, float, complex})
 _PLAIN = frozenset({bool, int, float, str, type(None), np.dtype, type, slice})
@@ -113,12 +115,16 @@ class Recorder(Trace):
         return self._add(primitive, own, out, parameters)
 
     def binary(self, primitive: Primitive, operate: Any, x1: Any, x2: Any) -> Any:
+        return self.operator(primitive, operate, x1, x2)
+
+    def operator(self, primitive: Primitive, operate: Any, *operands: Any) -> Any:
+        """One of Python's operators, which between Python's numbers gives such a number."""
         if self.has_ended:
             raise _ended()
-        (v1, v2), own = self._split((x1, x2))
-        if type(v1) in _PYTHON and type(v2) in _PYTHON:
-            return self._of_python(primitive, operate, (x1, x2), (v1, v2), own)
-        return self._add(primitive, own, operate(v1, v2), {})
+        values, own = self._split(operands)
+        if all([type(v) in _PYTHON for v in values]):
+            return self._of_python(primitive, operate, operands, values, own)
+        return self._add(primitive, own, operate(*values), {})
 
     def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
         if self.has_ended:
@@ -137,7 +143,10 @@ class Recorder(Trace):
         """An operator between Python's numbers, which raise where NumPy's give inf or NaN."""
         if primitive.name in ("divide", "floor_divide", "remainder") and type(own[1]) is int:
             bool(operands[1] == 0)  # a decision: Python raises ZeroDivisionError
-        out = self._add(primitive, own, operate(*values), {})
+        result = operate(*values)
+        if type(result) is int and {*map(type, values)} == {bool}:  # which NumPy reckons otherwise
+            own[0] = self._add(_ADD, (own[0], Constant(0)), int(values[0]), {}).index
+        out = self._add(primitive, own, result, {})
         if primitive.name == "power" and not _is_natural(own[1]) and not bool(np.isfinite(out)):
             self.decide(out)  # Python may raise, or turn to complex numbers
         return out

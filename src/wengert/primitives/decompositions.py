@@ -23,11 +23,7 @@ from wengert.primitives.samples import (
     well_conditioned,
 )
 from wengert.primitives.shaping import as_array
-
-GILES = (
-    "M. B. Giles, Collected matrix derivative results for forward and reverse mode algorithmic "
-    "differentiation, in: Advances in Automatic Differentiation (2008)"
-)
+from wengert.primitives.triangular import GILES, solve_triangular, triangle
 
 # ------------------------------------------------------------------------------------------- matrices
 
@@ -55,20 +51,13 @@ def square(a: Any) -> Any:
     return a
 
 
-def _triangle(a: Any, diagonal: float, lower: bool = True) -> Any:
-    """The triangle of each matrix, its diagonal multiplied by a number."""
-    n, real = a.shape[-1], np.finfo(a.dtype).dtype
-    weights = np.tri(n, k=-1, dtype=real) + diagonal * np.eye(n, dtype=real)
-    return a * (weights if lower else weights.T)
-
-
 def _from_triangle(a: Any, *, lower: bool) -> Any:
-    return _hermitian(_triangle(a, 0.5, lower))
+    return _hermitian(triangle(a, 0.5, lower=lower))
 
 
 def _read_triangle(adjoint: Any, *, lower: bool) -> Any:
     """The adjoint of a matrix of which one triangle is read, given that of the Hermitian matrix."""
-    return _triangle(_hermitian(adjoint), 0.5, lower)
+    return triangle(_hermitian(adjoint), 0.5, lower=lower)
 
 
 def _hermitian(a: Any) -> Any:
@@ -116,16 +105,20 @@ def _reciprocals(differences: Any, *numerators: Any) -> Any:
 
 def _cholesky_vjp(adjoint: Any, out: Any, *, upper: bool) -> Any:
     low, given = (dagger(out), dagger(adjoint)) if upper else (out, adjoint)
-    inner = _triangle(low.mT @ given, 0.5)
-    inverse = np.linalg.inv(low)
-    return _read_triangle(inverse.mT @ inner @ conjugated(inverse), lower=not upper)
+    inner = from_triangle(low.mT @ given, lower=True)
+    # inv(low).T inner inv(conjugate(low)), which is Hermitian: its transpose is its conjugate.
+    half = solve_triangular(low.mT, inner, lower=False, unit_diagonal=False)
+    whole = solve_triangular(dagger(low), half.mT, lower=False, unit_diagonal=False)
+    return triangle(conjugated(whole), 0.5, lower=not upper)
 
 
 def _cholesky_jvp(tangent: Any, out: Any, *, upper: bool) -> Any:
     low = dagger(out) if upper else out
-    inverse = np.linalg.inv(low)
-    change = from_triangle(tangent, lower=not upper)
-    moved = low @ _triangle(inverse @ change @ dagger(inverse), 0.5)
+    half = solve_triangular(
+        low, from_triangle(tangent, lower=not upper), lower=True, unit_diagonal=False
+    )
+    whole = solve_triangular(conjugated(low), half.mT, lower=True, unit_diagonal=False)
+    moved = low @ triangle(conjugated(whole), 0.5, lower=True)
     return dagger(moved) if upper else moved
 
 
@@ -423,7 +416,7 @@ def _upper(a: Any) -> Any:
 
 
 def _strictly_lower(a: Any) -> Any:
-    return _triangle(a, 0.0)
+    return triangle(a, 0.0, lower=True)
 
 
 def _phase(a: Any) -> Any:
@@ -446,7 +439,7 @@ def _qr_vjp(adjoint: Any, out: Any, *, complete: bool) -> Any:
     if out[0].shape[-1] > k:
         others = out[0][..., k:]
         part = part - conjugated(others) @ (dagger(adjoint[0][..., k:]) @ conjugated(q))
-    part = np.linalg.solve(r, part.mT).mT
+    part = solve_triangular(r, part.mT, lower=False, unit_diagonal=False).mT
     if not rest.shape[-1]:
         return part
     return np.concatenate([part, conjugated(q) @ given_rest], axis=-1)
@@ -455,7 +448,7 @@ def _qr_vjp(adjoint: Any, out: Any, *, complete: bool) -> Any:
 def _qr_jvp(tangent: Any, out: Any, *, complete: bool) -> Any:
     k = min(out[0].shape[-2], out[1].shape[-1])
     q, r, rest = out[0][..., :k], out[1][..., :k, :k], out[1][..., :k, k:]
-    moved = np.linalg.solve(r.mT, tangent[..., :k].mT).mT
+    moved = solve_triangular(r.mT, tangent[..., :k].mT, lower=True, unit_diagonal=False).mT
     inner = dagger(q) @ moved
     below = _strictly_lower(inner)
     turn = below - dagger(below) + _phase(inner)

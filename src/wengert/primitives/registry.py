@@ -45,6 +45,7 @@ TOPICS = (
     "products",
     "einsum",
     "polynomials",
+    "triangular",
     "decompositions",
     "linalg",
     "norms",

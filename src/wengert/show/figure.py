@@ -1,15 +1,20 @@
-"""A scene as a matplotlib figure, for PNG and PDF: the same shapes, lines and texts as in the SVG.
+"""A scene drawn by matplotlib, for PNG and PDF: the same shapes, lines and texts as in the SVG.
 
 matplotlib brings its font, so that no program of the system is needed. It is an extra, and slow to
-load: it is imported here, when a picture is written.
+load: it is imported here, when a picture is written. The one difficulty is its speed, as a tape has
+thousands of texts: the scene is drawn by the renderer at once, without an object for each part, and
+in a PNG texts are outlines of characters, of which each is made once.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 from wengert.errors import MissingExtraError
 from wengert.show.lettering import visible
@@ -40,6 +45,7 @@ def raster_of(scene: Scene, kind: str, theme: str = "light", scale: float = 2.0)
     """
     try:
         import matplotlib as mpl
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as missing:
         raise MissingExtraError(
@@ -49,59 +55,131 @@ def raster_of(scene: Scene, kind: str, theme: str = "light", scale: float = 2.0)
     colours = THEMES["light" if theme == "auto" else theme]
     area = scene.width * scene.height
     scale = min(scale, _LARGEST / max(scene.width, scene.height), (_MOST / area) ** 0.5)
-    # Text in a PDF as text, in fonts that every reader takes.
-    with mpl.rc_context({"pdf.fonttype": 42, "font.family": "DejaVu Sans"}):
-        size = (scene.width / _PIXELS, scene.height / _PIXELS)
-        figure = Figure(figsize=size, facecolor=colours["paper"])
-        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        axes.set(xlim=(0, scene.width), ylim=(scene.height, 0))
-        axes.axis("off")
-        for patch in _patches(scene, colours):
-            # Unlike add_patch, this does not measure each patch to fit the axes to it.
-            axes.add_artist(patch)
-        for text in scene.texts:
-            _draw_text(axes, text, colours)
-        written = io.BytesIO()
-        with warnings.catch_warnings():
-            # Names in scripts that its font has not: they are shown as boxes.
-            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-            options: dict[str, Any] = {"pil_kwargs": {"compress_level": 3}} if kind == "png" else {}
-            figure.savefig(written, format=kind, dpi=scale * _PIXELS, **options)
+    size = (scene.width / _PIXELS, scene.height / _PIXELS)
+    figure = Figure(figsize=size, facecolor=colours["paper"], dpi=scale * _PIXELS)
+    figure.add_artist(_artist(scene, colours, has_outlines=kind == "png"))
+    written = io.BytesIO()
+    with warnings.catch_warnings():
+        # Names in scripts that its font has not: they are shown as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        # Text in a PDF as text, in fonts that every reader takes.
+        with mpl.rc_context({"pdf.fonttype": 42}):
+            if kind == "pdf":
+                figure.savefig(written, format="pdf")
+            else:
+                canvas = FigureCanvasAgg(figure)
+                canvas.draw()
+                _save_png(np.asarray(canvas.buffer_rgba()), written)
     return written.getvalue()
 
 
-def _patches(scene: Scene, colours: Mapping[str, str]) -> Iterator[Any]:
-    for shape in scene.shapes:
-        yield from _shape(shape, colours)
-    for line in scene.lines:
-        yield from _line(line, colours)
+def _save_png(pixels: np.ndarray, written: io.BytesIO) -> None:
+    from PIL import Image  # matplotlib needs it, so it is there
+
+    Image.fromarray(np.ascontiguousarray(pixels[..., :3])).save(written, "png", compress_level=1)
 
 
-def _shape(shape: Shape, colours: Mapping[str, str]) -> Iterator[Any]:
-    from matplotlib.patches import PathPatch, Polygon
+def _artist(scene: Scene, colours: Mapping[str, str], has_outlines: bool) -> Any:
+    """What matplotlib asks to draw itself: the whole scene, from the back to the front."""
+    from matplotlib.artist import Artist
+    from matplotlib.transforms import Affine2D
+
+    class Drawing(Artist):
+        def draw(self, renderer: Any) -> None:
+            # A renderer counts from below, in its own dots.
+            scale = self.get_figure(root=True).dpi / _PIXELS
+            dots = Affine2D().scale(scale, -scale).translate(0, scene.height * scale)
+            pen = _Pen(renderer, dots, scale, colours)
+            for shape in scene.shapes:
+                if shape.kind == "frame":
+                    _draw_shape(pen, shape)
+            for line in scene.lines:
+                _draw_line(pen, line)
+            for shape in scene.shapes:
+                if shape.kind != "frame":
+                    _draw_shape(pen, shape)
+            if has_outlines:
+                _draw_outlines(pen, scene.texts)
+            else:
+                for text in scene.texts:
+                    pen.write(text)
+
+    return Drawing()
+
+
+class _Pen:
+    """Draws with colours by their names, in pixels of the scene."""
+
+    def __init__(self, renderer: Any, dots: Any, scale: float, colours: Mapping[str, str]):
+        from matplotlib.colors import to_rgba
+
+        self.renderer, self.dots, self.scale = renderer, dots, scale
+        self._colours = {name: to_rgba(colour) for name, colour in colours.items()}
+
+    def draw(
+        self,
+        path: Any,
+        fill: str | None,
+        stroke: str | None = None,
+        width: float = 1.4,
+        is_dashed: bool = False,
+        alpha: float | None = None,
+    ) -> None:
+        """A path, filled and outlined."""
+        context = self.renderer.new_gc()
+        context.set_linewidth(width * self.scale if stroke else 0)
+        context.set_foreground(self._colours[stroke or fill or "value"], isRGBA=True)
+        if is_dashed:
+            context.set_dashes(0, [5.0 * self.scale, 2.2 * self.scale])
+        if alpha is not None:
+            context.set_alpha(alpha)
+        face = None if fill is None else self._colours[fill]
+        self.renderer.draw_path(context, path, self.dots, face)
+        context.restore()
+
+    def write(self, text: Text) -> None:
+        """A text as text."""
+        from matplotlib.font_manager import FontProperties
+
+        style, weight = _face(text)
+        size = text.size * 72 / _PIXELS
+        font = FontProperties("DejaVu Sans", style=style, weight=weight, size=size)
+        shown = visible(text.text)
+        width, _, _ = self.renderer.get_text_width_height_descent(shown, font, False)
+        x, y = self.dots.transform((text.x, text.y))
+        x -= _SHIFTS[text.anchor] * width
+        context = self.renderer.new_gc()
+        context.set_foreground(self._colours[TEXTS.get(text.role, "value")], isRGBA=True)
+        self.renderer.draw_text(context, x, y, shown, font, 0)
+        context.restore()
+
+
+_SHIFTS = {"start": 0.0, "middle": 0.5, "end": 1.0}
+
+
+def _face(text: Text) -> tuple[str, str]:
+    """Style and weight of a text."""
+    return "italic" if text.role == "name" else "normal", "bold" if text.is_bold else "normal"
+
+
+def _draw_shape(pen: _Pen, shape: Shape) -> None:
+    from matplotlib.path import Path
 
     fill, stroke = SHAPES[shape.role]
+    width = 1.4
     if shape.is_marked:
-        stroke = "warning"
-    style = {
-        "facecolor": colours[fill],
-        "edgecolor": colours[stroke],
-        "linewidth": 2.0 if shape.is_marked else 1.05,
-        "linestyle": "--" if shape.is_marked else "-",
-        "zorder": 1 if shape.kind == "frame" else 3,
-    }
+        stroke, width = "warning", 2.7
     x, y, w, h = shape.x, shape.y, shape.width, shape.height
     if shape.kind == "slant":
-        corners = [(x + 9, y), (x + w, y), (x + w - 9, y + h), (x, y + h)]
-        yield Polygon(corners, closed=True, **style)
+        corners = [(x + 9, y), (x + w, y), (x + w - 9, y + h), (x, y + h), (x + 9, y)]
+        pen.draw(Path(corners, closed=True), fill, stroke, width, shape.is_marked)
         return
     radius = {"circle": h / 2, "pill": h / 2, "frame": 8.0}.get(shape.kind, 4.0)
     for shift in (6, 3, 0) if shape.kind == "stack" else (0,):
         path = _rounded(x + shift, y - shift, w, h, min(radius, w / 2))
-        yield PathPatch(path, **style)
+        pen.draw(path, fill, stroke, width, shape.is_marked)
     if shape.shade > 0:
-        heat = {"facecolor": colours["heat"], "linewidth": 0, "alpha": shape.shade, "zorder": 3}
-        yield PathPatch(path, **heat)
+        pen.draw(path, "heat", alpha=shape.shade)
 
 
 def _rounded(x: float, y: float, w: float, h: float, radius: float) -> Any:
@@ -119,8 +197,7 @@ def _rounded(x: float, y: float, w: float, h: float, radius: float) -> Any:
     return Path(points, [Path.MOVETO, *side, *side, *side, *side, Path.CLOSEPOLY])
 
 
-def _line(line: Line, colours: Mapping[str, str]) -> Iterator[Any]:
-    from matplotlib.patches import PathPatch, Polygon
+def _draw_line(pen: _Pen, line: Line) -> None:
     from matplotlib.path import Path
 
     codes = {"M": [Path.MOVETO], "L": [Path.LINETO], "C": [Path.CURVE4] * 3, "Q": [Path.CURVE3] * 2}
@@ -129,27 +206,62 @@ def _line(line: Line, colours: Mapping[str, str]) -> Iterator[Any]:
     for letter, numbers in commands(line.steps):
         points += list(zip(numbers[::2], numbers[1::2], strict=True))
         moves += codes[letter]
-    colour = colours[LINES[line.role]]
-    style = "--" if line.role == "loop" else "-"
-    path = Path(points, moves)
-    yield PathPatch(path, fill=False, edgecolor=colour, linewidth=1.05, linestyle=style, zorder=2)
+    colour = LINES[line.role]
+    pen.draw(Path(points, moves), None, colour, is_dashed=line.role == "loop")
     if line.has_arrow:
         x, y = line.steps[-1].x, line.steps[-1].y
-        corners = [(x, y), (x - 7, y - 3.5), (x - 7, y + 3.5)]
-        yield Polygon(corners, closed=True, facecolor=colour, linewidth=0, zorder=2)
+        corners = [(x, y), (x - 7, y - 3.5), (x - 7, y + 3.5), (x, y)]
+        pen.draw(Path(corners, closed=True), colour)
 
 
-def _draw_text(axes: Any, text: Text, colours: Mapping[str, str]) -> None:
-    axes.text(
-        text.x,
-        text.y,
-        visible(text.text),
-        fontsize=text.size * 72 / _PIXELS,
-        color=colours[TEXTS.get(text.role, "value")],
-        ha={"start": "left", "middle": "center", "end": "right"}[text.anchor],
-        va="baseline",
-        fontweight="bold" if text.is_bold else "normal",
-        fontstyle="italic" if text.role == "name" else "normal",
-        parse_math=False,
-        zorder=4,
-    )
+# ---- texts as outlines ---------------------------------------------------------------------------
+
+_DRAWN_SIZE = 100.0  # of the outlines that are kept
+_TOGETHER = 500  # texts in one path: the renderer sorts what it fills
+
+
+def _draw_outlines(pen: _Pen, texts: list[Text]) -> None:
+    """All texts, those of one colour together."""
+    from matplotlib.path import Path
+
+    by_colour: dict[str, list[Text]] = {}
+    for text in texts:
+        by_colour.setdefault(TEXTS.get(text.role, "value"), []).append(text)
+    for colour, written in by_colour.items():
+        for start in range(0, len(written), _TOGETHER):
+            pieces = [
+                piece for text in written[start : start + _TOGETHER] for piece in _outlines(text)
+            ]
+            if pieces:
+                points = np.concatenate([points for points, _ in pieces])
+                codes = np.concatenate([codes for _, codes in pieces])
+                pen.draw(Path(points, codes), colour)
+
+
+def _outlines(text: Text) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The characters of a text at their places: points and moves."""
+    glyphs = [_glyph(character, *_face(text)) for character in visible(text.text)]
+    scale = text.size / _DRAWN_SIZE
+    x = text.x - _SHIFTS[text.anchor] * scale * sum(advance for _, _, advance in glyphs)
+    for points, codes, advance in glyphs:
+        if len(points):
+            yield points * (scale, -scale) + (x, text.y), codes
+        x += scale * advance
+
+
+@functools.lru_cache(maxsize=4096)
+def _glyph(character: str, style: str, weight: str) -> tuple[np.ndarray, np.ndarray, float]:
+    """Outline of a character, and how far the next one is from it."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    font = FontProperties("DejaVu Sans", style=style, weight=weight)
+
+    # With a bar behind it, which no font kerns, so that it stands where the character ends.
+    bar, both = [
+        TextPath((0, 0), shown, size=_DRAWN_SIZE, prop=font, usetex=False)
+        for shown in ("|", f"{character}|")
+    ]
+    count = len(both) - len(bar)
+    advance = both.vertices[count, 0] - bar.vertices[0, 0]
+    return both.vertices[:count], both.codes[:count], float(advance)

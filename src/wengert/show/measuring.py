@@ -238,21 +238,21 @@ def _backward_memory(traced: Trace, kept: int) -> Iterator[Moment]:
     """What is kept, and the adjoints that are alive while one entry after another is swept."""
     recorded, adjoints = traced._recorded, _seeded(traced)
     holders: dict[int, int] = {}
-    sizes: dict[int, list[tuple[int, int]]] = {}
+    held: dict[int, list[np.ndarray]] = {}  # the buffers themselves: while they live, so do ids
     total = 0
 
     def drop(index: int) -> None:
         nonlocal total
-        for buffer, nbytes in sizes.pop(index, []):
-            holders[buffer] -= 1
-            total -= nbytes if not holders[buffer] else 0
+        for buffer in held.pop(index, []):
+            holders[id(buffer)] -= 1
+            total -= buffer.nbytes if not holders[id(buffer)] else 0
 
     def hold(index: int) -> None:
         nonlocal total
-        sizes[index] = [(id(x), x.nbytes) for x in _buffers(adjoints[index])]
-        for buffer, nbytes in sizes[index]:
-            holders[buffer] = holders.get(buffer, 0) + 1
-            total += nbytes if holders[buffer] == 1 else 0
+        held[index] = list(_buffers(adjoints[index]))
+        for buffer in held[index]:
+            holders[id(buffer)] = holders.get(id(buffer), 0) + 1
+            total += buffer.nbytes if holders[id(buffer)] == 1 else 0
 
     for index, adjoint in enumerate(adjoints):
         if adjoint is not None:

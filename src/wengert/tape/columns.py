@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.errors import Line, user_frame
+from wengert.errors import Line, is_user_file, user_frame
 from wengert.primitives.family import Primitive
 from wengert.tape.array import Array, Trace
-from wengert.tape.scopes import Calls, active_scope
+from wengert.tape.scopes import Calls, Scope, _active
 
+UNSEEN: Any = object()
 _SMALL = 64  # elements; below it, copying an array costs less than looking for an equal copy
 
 
@@ -75,27 +76,50 @@ class Columns:
         self.decisions: list[Decision] = []
         self.calls = Calls()
         self.groups: list[int] = []  # of `calls`, for each entry
-        # By a frame, which `calls` holds, its instruction and the scope.
-        self._where: dict[tuple[int, int, int], tuple[Place | None, int]] = {}
+        # By a code object, which its places hold, and the instruction.
+        self._places: dict[int, dict[int, Place | None]] = {}
+        self._here: dict[int, Place | None] = {}
+        self._frame: Any = UNSEEN  # of the last entry; and its scope, and group
+        self._scope: Scope | None = None
+        self._group = 0
         self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-    def add(self, value: Any, operands: Any, parameters: dict[str, Any]) -> None:
-        """One more entry."""
+    def add(
+        self, value: Any, operands: Any, parameters: dict[str, Any], outwards: int = 3
+    ) -> None:
+        """One more entry; the frames before `outwards` from here are Wengert's own."""
         self.operands.append(tuple([self._operand(x) for x in operands]))
         self.values.append(value)
         self.parameters.append(parameters)
-        frame = user_frame(sys._getframe(3))  # past this, a method of the tape, and its caller
-        # Looking a line number up costs more than all the rest: once for each instruction.
-        key = (id(frame), 0 if frame is None else frame.f_lasti, id(active_scope()))
-        where = self._where.get(key)
-        if where is None:
-            where = self._where[key] = (_place(frame), self.calls.group_of(frame))
-        self.places.append(where[0])
-        self.groups.append(where[1])
+        # From here on: most of what looking at a tape costs while recording. An entry comes nearly
+        # always from the same frame as the last; and a frame is slow to make, and to hold.
+        frame: FrameType | None = sys._getframe(outwards)
+        last = self._frame
+        while frame is not last and frame is not None:
+            if is_user_file(frame.f_code.co_filename):
+                break
+            frame = frame.f_back
+        scope = _active.get()
+        if frame is not last or scope is not self._scope:
+            self._enter(frame, scope)
+        instruction = -1 if frame is None else frame.f_lasti
+        place = self._here.get(instruction, UNSEEN)
+        if place is UNSEEN:  # to look a line number up costs more than all the rest
+            place = self._here[instruction] = _place(frame)
+        self.places.append(place)
+        self.groups.append(self._group)
+
+    def _enter(self, frame: FrameType | None, scope: Scope | None) -> None:
+        """User code goes on in another frame or scope than before."""
+        self._frame, self._scope = frame, scope
+        self._here = self._places.setdefault(0 if frame is None else id(frame.f_code), {})
+        self._group = self.calls.group_of(frame, scope)
 
     def end(self) -> None:
         """Let go of what only recording needs: the user's frames."""
-        self._where.clear()
+        self._places.clear()
+        self._frame = UNSEEN
+        self._scope = None
         self._copies.clear()
         self.calls.end()
 

@@ -278,7 +278,7 @@ def _module(function: Any) -> str:
 def _binary(ufunc: np.ufunc, operate: Any) -> tuple[Any, Any]:
     primitive = UFUNCS[ufunc]
     if primitive.family == "locally constant":  # floor_divide, masks: there is nothing to record
-        return _comparison(ufunc), _reflected(ufunc)
+        return _comparison(ufunc, operate), _reflected(ufunc, operate)
 
     number = primitive.number
 
@@ -355,43 +355,68 @@ def _in_place(operate: Any) -> Any:
     return method
 
 
-def _comparison(ufunc: np.ufunc) -> Any:
+def _comparison(ufunc: np.ufunc, operate: Any) -> Any:
     primitive = UFUNCS[ufunc]
 
     def method(self: Array, other: Any) -> Any:
         if _defers(other):
             return NotImplemented
-        return apply(primitive, (self, lift(other)), NOTHING)
+        other = lift(other)
+        if self.tape.is_program and innermost(other).level <= self.tape.level:
+            return self.tape.binary(primitive, operate, self, other)
+        return apply(primitive, (self, other), NOTHING)
 
     return method
 
 
-def _reflected(ufunc: np.ufunc) -> Any:
+def _reflected(ufunc: np.ufunc, operate: Any) -> Any:
     primitive = UFUNCS[ufunc]
 
     def method(self: Array, other: Any) -> Any:
         if _defers(other):
             return NotImplemented
-        return apply(primitive, (lift(other), self), NOTHING)
+        other = lift(other)
+        if self.tape.is_program and innermost(other).level <= self.tape.level:
+            return self.tape.binary(primitive, operate, other, self)
+        return apply(primitive, (other, self), NOTHING)
 
     return method
 
 
 def _divmod(self: Array, other: Any) -> Any:
-    return NotImplemented if _defers(other) else np.divmod(self, other)
+    if _defers(other):
+        return NotImplemented
+    if _are_python(self, other):
+        return self // other, self % other
+    return np.divmod(self, other)
 
 
 def _reflected_divmod(self: Array, other: Any) -> Any:
-    return NotImplemented if _defers(other) else np.divmod(other, self)
+    if _defers(other):
+        return NotImplemented
+    if _are_python(self, other):
+        return other // self, other % self
+    return np.divmod(other, self)
 
 
-def _unary(ufunc: np.ufunc) -> Any:
+def _are_python(self: Array, other: Any) -> bool:
+    """True for Python's own numbers in a program."""
+    if not self.tape.is_program:
+        return False
+    kinds = {type(x.value if isinstance(x, Array) else x) for x in (self, other)}
+    return kinds <= {bool, int, float}
+
+
+def _unary(ufunc: np.ufunc, operate: Any) -> Any:
     primitive = UFUNCS[ufunc]
 
     def method(self: Array) -> Any:
         x = self.current()
-        if type(x.tape) is Tape:
-            return x.tape.unary(primitive, x)
+        tape: Any = x.tape
+        if type(tape) is Tape:
+            return tape.unary(primitive, x)
+        if tape.is_program:  # Python's numbers stay Python's
+            return tape.operator(primitive, operate, x)
         return apply(primitive, (x,), NOTHING)
 
     return method
@@ -427,12 +452,18 @@ _BINARY = {
     "xor": (np.bitwise_xor, operator.xor),
 }
 _COMPARISONS = {
-    "lt": np.less,
-    "le": np.less_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-    "eq": np.equal,
-    "ne": np.not_equal,
+    "lt": (np.less, operator.lt),
+    "le": (np.less_equal, operator.le),
+    "gt": (np.greater, operator.gt),
+    "ge": (np.greater_equal, operator.ge),
+    "eq": (np.equal, operator.eq),
+    "ne": (np.not_equal, operator.ne),
+}
+_UNARY = {
+    "neg": (np.negative, operator.neg),
+    "pos": (np.positive, operator.pos),
+    "abs": (np.absolute, operator.abs),
+    "invert": (np.invert, operator.invert),
 }
 
 
@@ -450,11 +481,10 @@ def _attach() -> None:
         setattr(Array, f"__r{name}__", reflected)
         setattr(Array, f"__i{name}__", _in_place(operate))
     Array.__divmod__, Array.__rdivmod__ = _divmod, _reflected_divmod
-    for name, ufunc in _COMPARISONS.items():
-        setattr(Array, f"__{name}__", _comparison(ufunc))
-    unary = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
-    for name, ufunc in unary.items():
-        setattr(Array, f"__{name}__", _unary(ufunc))
+    for name, (ufunc, operate) in _COMPARISONS.items():
+        setattr(Array, f"__{name}__", _comparison(ufunc, operate))
+    for name, (ufunc, operate) in _UNARY.items():
+        setattr(Array, f"__{name}__", _unary(ufunc, operate))
 
 
 _attach()

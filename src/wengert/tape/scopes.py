@@ -36,6 +36,7 @@ class Group(NamedTuple):
 
 
 WHOLE = Group(0, "", "")
+_new = tuple.__new__  # as Group(...), in a third of the time: a call of a function makes a group
 
 
 class Scope:
@@ -128,11 +129,29 @@ class Calls:
             frame = _outer(frame)
         self._outside = _active.get()
 
-    def group_of(self, frame: FrameType | None) -> int:
-        """Number of the group that user code in this frame records into now."""
-        inner = _active.get()
-        number = self._known.get((id(frame), id(inner)))
-        return self._find(frame, inner) if number is None else number
+    def group_of(self, frame: FrameType | None, inner: Scope | None) -> int:
+        """Number of the group that user code in this frame and scope records into now."""
+        here, scope = id(frame), id(inner)
+        number = self._known.get((here, scope))
+        if number is not None:
+            return number
+        if frame is None or here in self._start or (inner is not None and inner.frame == here):
+            return self._find(frame, inner)
+        outer = self._known.get((id(frame.f_back), scope))
+        if outer is None:
+            return self._find(frame, inner)
+        # Nearly always: a call from a function that is known already.
+        self._held.append(frame)
+        number = self._known[here, scope] = self._named(outer, frame.f_code.co_name, "function")
+        return number
+
+    def _named(self, outer: int, name: str, kind: str) -> int:
+        """A new group within another; what Python itself makes, a <listcomp>, is none."""
+        if name[0] == "<" and kind == "function" and name != "<lambda>":
+            return outer
+        groups = self.groups
+        groups.append(_new(Group, (outer, name, kind)))
+        return len(groups) - 1
 
     def end(self) -> None:
         """Let go of the frames: nothing more is recorded."""
@@ -160,10 +179,7 @@ class Calls:
                 steps.append((key, frame.f_code.co_name, "function"))
                 frame = _outer(frame)
         for key, name, kind in reversed(steps):
-            if kind == "scope" or not name.startswith("<") or name == "<lambda>":
-                self.groups.append(Group(number, name, kind))
-                number = len(self.groups) - 1
-            self._known[key] = number
+            number = self._known[key] = self._named(number, name, kind)
         return number
 
 

@@ -147,7 +147,7 @@ class Tape(Trace):
         self.entries.append((primitive, parents, saved, likes, parameters))
         index = len(self.entries) - 1
         if self.columns is not None:
-            self.columns.add(out, operands, parameters)
+            self.columns.add(out, operands, parameters, 4)
         if primitive.outputs > 1:
             return self._parts(out, index)
         return Array(out, self, index)

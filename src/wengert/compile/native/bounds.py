@@ -1,7 +1,7 @@
 """``WENGERT_DEBUG=bounds``: every place in memory that plans compute is checked before it is used.
 
-A place out of range is replaced by the first, and noted in a variable of the module; after the run, the
-plan's `Native` raises. Our own loops are correct only if this never happens: it is no check of input.
+A place out of range is replaced by the first, and noted in a variable of the module; after the run,
+the plan's `Native` raises. It is a check of our own loops, not of what users give.
 """
 
 from __future__ import annotations

@@ -125,12 +125,8 @@ class Writer:
         for k, pointer in enumerate(("%inputs", "%outputs", "%arena")):
             place = entry.op(f"getelementptr ptr, ptr %context, i64 {k}")
             entry.do(f"store ptr {pointer}, ptr {place}")
-        # What is called once would be inlined, and the plan be one long function. In the entry, with its
-        # calls into Python, a loop of numbers was seen to take twice the time.
-        steps = self.division.steps
-        is_small = len(steps) == 1 and steps[0].home.rank == SCALARS and not self.is_stretch
-        way = "" if is_small or self.linkage else "noinline "
-        way = "noinline " if self.is_stretch else way
+        # A stretch, called once, would be inlined, and the plan be one long function again.
+        way = "noinline " if self.is_stretch else ""
         head = f"define {self.linkage}i32 @{self.name}({PARAMETERS}) {way}{ATTRIBUTES} {{"
         lines = [head, "entry:", *names.allocas, *entry.lines, *self.code.lines, "  ret i32 0", "}"]
         self.module.symbols["@" + self.name] = "\n".join(lines)

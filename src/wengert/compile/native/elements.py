@@ -172,11 +172,10 @@ class Elements:
                     if is_known is None
                 ]
             )
-            if open_:
+            choice = choice._replace(conditions=open_)
+            if open_ or kept:  # it is read where another piece is chosen, too
                 safe = self._in_range(choice, self.division.spec(choice.operand).shape)
-                choice = choice._replace(conditions=open_, at=safe)
-            else:
-                choice = choice._replace(conditions=())
+                choice = choice._replace(at=safe)
             kept.append(choice)
             if not open_ and not op.parameters.get("add"):
                 break
@@ -309,7 +308,7 @@ class Elements:
     def offset(
         self, pointer: str, place: Affine, kind: str, is_pair: bool = False, size: int = 0
     ) -> tuple[str, int]:
-        """A pointer to the element of an array (of `size`, if that is to be checked) at a flat place."""
+        """A pointer to the element at a flat place of an array (of `size`: 0 is not checked)."""
         if not place.terms and not place.constant:
             return pointer, 0
         name, depth = self.number(place.times(2) if is_pair else place)

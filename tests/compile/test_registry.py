@@ -1,0 +1,86 @@
+"""Native code of every sample of the registry, and of its derivatives, against plain calls.
+
+Compiled at one argument, and run at another, too. Derivatives take long to compile: of those, each
+run takes an eighth, which ``WENGERT_TEST_ROTATION`` (a number; ``all`` for all of them) chooses.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from numpy.testing import assert_allclose
+from tests.compile.samples import ALL, SMOOTH, function_of, named, pulled_back, pushed_forward
+
+import numpy as np
+from wengert import tree
+from wengert.compile.api import compile as compiled
+
+_PARTS = 8
+_CHOICE = os.environ.get("WENGERT_TEST_ROTATION", "0")
+
+
+def _is_chosen(pair: Any, mode: str) -> bool:
+    """True if this run takes it: the same in every process."""
+    number = zlib.crc32(f"{mode} {named(pair)}".encode())
+    return _CHOICE == "all" or number % _PARTS == int(_CHOICE) % _PARTS
+
+
+def _chosen(mode: str) -> list[Any]:
+    return [pair for pair in SMOOTH if _is_chosen(pair, mode)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("pair", ALL, ids=named)
+def test_values(pair: Any) -> None:
+    _check(pair, lambda function: function)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("pair", _chosen("vjp"), ids=named)
+def test_backward_sweeps(pair: Any) -> None:
+    _check(pair, pulled_back)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("pair", _chosen("jvp"), ids=named)
+def test_forward_sweeps(pair: Any) -> None:
+    _check(pair, pushed_forward)
+
+
+def _check(pair: Any, transform: Callable[[Any], Any]) -> None:
+    function, calls = function_of(pair)
+    function = transform(function)
+    one = compiled(function)
+    for call in (*calls, calls[0]):
+        try:
+            expected = function(*call)
+        except Exception as error:  # other numbers than those of the sample may not suit
+            with pytest.raises(type(error)):
+                one(*call)
+            continue
+        assert_same(one(*call), expected)
+    assert not any("runs as plain Python" in text for text in [one.report()])
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    """The same trees, types, dtypes and shapes; numbers as close as their dtype lets them be."""
+    leaves, structure = tree.flatten(found)
+    others, other_structure = tree.flatten(expected)
+    assert structure == other_structure
+    for one, other in zip(leaves, others, strict=True):
+        assert type(one) is type(other)
+        if not isinstance(one, np.ndarray | np.generic | float | complex):
+            assert one == other
+            continue
+        x, y = np.asarray(one), np.asarray(other)
+        assert x.dtype == y.dtype
+        assert x.shape == y.shape
+        if y.dtype.kind in "fc":
+            scale = np.finfo(y.dtype).eps / np.finfo(float).eps
+            assert_allclose(x, y, rtol=1e-10 * min(scale, 1e6), atol=1e-12 * min(scale, 1e7))
+        else:
+            np.testing.assert_array_equal(x, y)
