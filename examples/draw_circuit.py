@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from wengert.show.picture import draw
+import wengert as wg
 
 
 def circuit(x, y, z):
@@ -12,6 +12,6 @@ def circuit(x, y, z):
     return h**2
 
 
-picture = draw(circuit, 3.0, 2.0, 1.0)
+picture = wg.draw(circuit, 3.0, 2.0, 1.0)
 Path("out").mkdir(exist_ok=True)
 print("picture:", picture.save("out/circuit.svg"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wengert.show.picture import draw
+import wengert as wg
 
 
 def loss(x, y, unused):
@@ -13,7 +13,7 @@ def loss(x, y, unused):
     return distance + growth
 
 
-picture = draw(loss, 2.0, 2.0, 5.0, diagnose=True)
+picture = wg.draw(loss, 2.0, 2.0, 5.0, diagnose=True)
 for mark in picture.marks:
     node = picture.graph.nodes[mark.node]
     print(f"{node.name} = {node.expression or node.value}: {mark.text}")

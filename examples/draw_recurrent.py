@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wengert.show.picture import draw
+import wengert as wg
 
 
 def cell(h, x, params):
@@ -24,7 +24,7 @@ params = {
     "U": 0.5 * rng.standard_normal((4, 3)),
     "b": np.zeros(4),
 }
-picture = draw(energy, params, rng.standard_normal((20, 3)))
+picture = wg.draw(energy, params, rng.standard_normal((20, 3)))
 print(picture)
 Path("out").mkdir(exist_ok=True)
 print("picture:", picture.save("out/recurrent.svg"))

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wengert.show.picture import draw
-from wengert.tape.scopes import scope
+import wengert as wg
 
 STAGES = {"stage1": 3, "stage2": 8, "stage3": 36, "stage4": 3}  # of three layers a block
 WIDTH = 8
@@ -21,7 +20,7 @@ def block(x, weights):
 def loss(params, x, labels):
     h = np.maximum(x @ params["stem"], 0)
     for name in STAGES:
-        with scope(name):
+        with wg.scope(name):
             for weights in params[name]:
                 h = block(h, weights)
     scores = h @ params["head"]
@@ -35,7 +34,7 @@ params = {
 }
 params["stem"] = rng.standard_normal((5, WIDTH))
 params["head"] = rng.standard_normal((WIDTH, 2))
-picture = draw(loss, params, rng.standard_normal((16, 5)), rng.standard_normal((16, 2)))
+picture = wg.draw(loss, params, rng.standard_normal((16, 5)), rng.standard_normal((16, 2)))
 print(picture)
 Path("out").mkdir(exist_ok=True)
 print("picture:", picture.save("out/residual.svg"))

@@ -83,7 +83,9 @@ class Primitives(SphinxDirective):
             rows = [
                 row(declared) for declared in everything() if REGISTRY.topic_of(declared) == topic
             ]
-            lines += table(["function", "family", "derivative", "modes", "batching", "compiled"], rows)
+            lines += table(
+                ["function", "family", "derivative", "modes", "batching", "compiled"], rows
+            )
         return rendered(self, lines)
 
 

@@ -105,9 +105,9 @@ def explain_command(
             explanation = explain(function, *args, check=check, **kwargs)
             shown = gradient_source(function, *args, **kwargs) if source else ""
         if draw is not None:
-            Picture(explanation.graph).save(draw)
+            _say(f"wrote {Picture(explanation.graph).save(draw)}")
         if player is not None:
-            write_player(explanation.graph, path=player)
+            _say(f"wrote {write_player(explanation.graph, path=player)}")
     except expected as error:
         _fail(str(error))
     if source:
@@ -140,6 +140,11 @@ def version() -> None:
     python = sys.version.split()[0]
     numbers = {name: metadata.version(name) for name in ("wengert", "numpy", "scipy")}
     print(", ".join(f"{name} {number}" for name, number in {**numbers, "python": python}.items()))
+
+
+def _say(message: str) -> None:
+    """Say what was done, beside the output."""
+    Console(stderr=True).print(escape(message), highlight=False, soft_wrap=True)
 
 
 def _fail(message: str) -> NoReturn:
@@ -319,7 +324,7 @@ class _Reader(ast.NodeTransformer):
         function = find_function(name)
         if function is None:
             close = difflib.get_close_matches(name.rpartition(".")[2], _function_names(), 1, 0.75)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = f". The closest name is {close[0]}" if close else ""
             raise self._error(
                 f"no differentiable function of NumPy or scipy.special is called {name}{hint}", node
             )

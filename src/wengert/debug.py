@@ -101,6 +101,7 @@ def nan_origin(f: Callable[..., Any], *args: Any, infinities: bool = True) -> Or
             outputs = [x.index for x in leaves if isinstance(x, Array) and x.tape is tape]
         finally:
             entries = tape.end()
+            columns.end()
         origin = _forward_origin(entries, columns, infinities)
         if origin is None and not _is_fine(entries, columns, outputs, infinities):
             origin = _backward_origin(entries, columns, outputs, infinities)

@@ -19,6 +19,7 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _DEMO = os.path.join(_PACKAGE, "demo") + os.sep  # written as users write; it ships with us
 _INSTALLED = tuple(
     {os.path.abspath(sysconfig.get_path(key)) + os.sep for key in ("stdlib", "purelib", "platlib")}
+    | {os.path.join(os.path.abspath(sysconfig.get_path("scripts")), "wengert")}  # the command
 )
 
 

@@ -1,7 +1,7 @@
 """Native code of every sample of the registry, and of its derivatives, against plain calls.
 
 Compiled at one argument, and run at another, too. Derivatives take long to compile: of those, each
-run takes an eighth, which ``WENGERT_TEST_ROTATION`` (a number; ``all`` for all of them) chooses.
+run takes a third, which ``WENGERT_TEST_ROTATION`` (a number; ``all`` for all of them) chooses.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from tests.compile.samples import ALL, SMOOTH, function_of, named, pulled_back, pushed_forward
 
-import numpy as np
 from wengert import tree
 from wengert.compile.api import compile as compiled
 
-_PARTS = 8
+_PARTS = 3
 _CHOICE = os.environ.get("WENGERT_TEST_ROTATION", "0")
 
 
@@ -63,7 +63,7 @@ def _check(pair: Any, transform: Callable[[Any], Any]) -> None:
                 one(*call)
             continue
         assert_same(one(*call), expected)
-    assert not any("runs as plain Python" in text for text in [one.report()])
+    assert one.paths
 
 
 def assert_same(found: Any, expected: Any) -> None:

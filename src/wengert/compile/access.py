@@ -15,6 +15,7 @@ from wengert.compile.fuse import Division, Home
 from wengert.compile.lookup import Lookup
 from wengert.compile.program import Op, Operand, Spec
 from wengert.compile.views import Affine, Index
+from wengert.tape.columns import Constant
 
 
 class Condition(NamedTuple):
@@ -129,7 +130,7 @@ class Scan:
         while todo:
             operand, index = todo.pop()
             if not isinstance(operand, int):
-                self.accesses.append(Access(operand, index))
+                self._constant(operand, index)
                 continue
             if (operand, index) in self._seen:
                 continue
@@ -139,6 +140,16 @@ class Scan:
                 continue
             is_root = False
             todo += [(a.operand, a.at) for a in self.reads(operand, index)]
+
+    def _constant(self, constant: Constant, index: Index) -> None:
+        """A constant is read, unless the index says what its element is."""
+        found = self.division.diagonal(constant)
+        if found is None:
+            self.accesses.append(Access(constant, index))
+            return
+        condition = Condition(found.distance(index), 0, 1)
+        if condition.holds(self.extents) is None:
+            self.conditions[condition] = None
 
     def gathered(self, lookup: Lookup, source: Operand, index: Index) -> list[Alternative]:
         """What an element at a fancy index takes: the places, and an element at some place."""

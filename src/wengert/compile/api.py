@@ -28,6 +28,7 @@ from wengert.compile.program import Guard, GuardFailed, Program
 from wengert.compile.randomness import no_draws
 from wengert.compile.report import Pass, PathReport, guard_text, report_text
 from wengert.compile.trace import Recorder, TraceAbandoned
+from wengert.compile.viewed import Viewed
 from wengert.errors import ArgumentError, CompileWarning, WengertError, user_frame
 from wengert.tape.columns import Place
 from wengert.tape.levels import depth
@@ -81,7 +82,7 @@ class _Entry:
         self.eager = ""  # why it runs as plain Python; empty while it does not
 
 
-class Compiled:
+class Compiled(Viewed):
     """A compiled function: called as the function, it runs native code. Made by `compile`."""
 
     def __init__(
@@ -137,6 +138,25 @@ class Compiled:
         """What was compiled, as text: passes, kernels, guards, time by stage."""
         eager = [f"{e.text}: {e.eager}" for e in self._entries.values() if e.eager]
         return report_text(self.name, self.paths, eager)
+
+    def program(self, *args: Any, **kwargs: Any) -> tuple[Program, list[Any]]:
+        """The program of the path that a call takes, as it was traced, and its inputs.
+
+        Raises
+        ------
+        ArgumentError
+            If the call runs as plain Python.
+        """
+        bound = self._signature.bind(args, kwargs)
+        self(*args, **kwargs)  # traces the path, if it is new
+        entry = None if bound.key is None else self._entries.get(bound.key)
+        path = None if entry is None or entry.eager else entry.paths.run(bound.inputs)[0]
+        if path is None:
+            raise ArgumentError(
+                f"{self.name} runs as plain Python at these arguments: there is no program.",
+                f"Look at the function itself; print({self.name}.report()) says why.",
+            )
+        return path.program, bound.inputs
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write every path to a file, from which `wg.load` brings the function back.
@@ -243,7 +263,7 @@ class Compiled:
         if entry.paths.knows(program):  # native code rounds otherwise: a decision on the edge
             return template.result(template.owned())
         trees = self._signature.argument_trees(args, kwargs)
-        ends = None if trees is None else Ends(trees, template.tree)
+        ends = None if trees is None else Ends(*trees, template.tree)
         lowered = lower(program, self._options, ends)
         lowered.stages.seconds = {"trace": seconds, **lowered.stages.seconds}
         template.describe(entry.text, failed)

@@ -117,7 +117,7 @@ class Signature:
         """The arguments as native calls know them: numbers of inputs, and Constants, as leaves.
 
         None if there can be no native call: for arrays that are not contiguous, for trees of other
-        kinds than tuples, lists and dicts, for keyword arguments.
+        kinds than tuples, lists and dicts.
         """
         fixed_args, fixed_kwargs = self._fixed(args, kwargs)
         leaves, structure = tree.flatten((fixed_args, fixed_kwargs))

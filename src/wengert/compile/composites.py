@@ -6,6 +6,7 @@ fuses with what stands around it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -301,6 +302,37 @@ def _p_norm(to: _Writer, op: Op, operands: list[Operand]) -> int | None:
     return to.apply("sqrt", total, spec=op.spec)
 
 
+def _triangle(to: _Writer, op: Op, operands: list[Operand]) -> Operand:
+    (a,), n = operands, op.spec.shape[-1]
+    factor, zero = op.parameters["diagonal"], _constant(op.spec.dtype, 0)
+    inside = _is_inside(n, op.parameters["lower"], factor == 0)
+    out = to.apply("where", Constant(inside), a, zero, spec=op.spec)
+    if factor in (0, 1):
+        return out
+    scaled = to.apply("multiply", out, _constant(op.spec.dtype, factor), spec=op.spec)
+    return to.apply("where", Constant(_is_diagonal(n)), scaled, out, spec=op.spec)
+
+
+def _from_triangle(to: _Writer, op: Op, operands: list[Operand]) -> Operand:
+    (a,), ndim = operands, len(op.spec.shape)
+    axes = (*range(ndim - 2), ndim - 1, ndim - 2)
+    mirrored = to.apply("transpose", a, axes=axes, spec=op.spec)
+    inside = _is_inside(op.spec.shape[-1], op.parameters["lower"], False)
+    return to.apply("where", Constant(inside), a, mirrored, spec=op.spec)
+
+
+@functools.lru_cache(maxsize=8)
+def _is_inside(n: int, lower: bool, strictly: bool) -> Any:
+    """Where a triangle is; one array for all that ask."""
+    inside = np.tri(n, k=-1 if strictly else 0, dtype=bool)
+    return inside if lower else inside.T.copy()
+
+
+@functools.lru_cache(maxsize=8)
+def _is_diagonal(n: int) -> Any:
+    return np.eye(n, dtype=bool)
+
+
 def _filled_like(to: _Writer, op: Op, operands: list[Operand]) -> Operand:
     number = np.asarray(op.parameters["value"]).astype(op.spec.dtype)
     return Constant(np.broadcast_to(number, op.spec.shape))
@@ -312,6 +344,8 @@ EXPANSIONS: dict[str, Expansion] = {
     "contract": _contract,
     "p_norm": _p_norm,
     "filled_like": _filled_like,
+    "triangle_of": _triangle,
+    "from_triangle": _from_triangle,
     "mean": _mean,
     "_finite_maximum": _finite_maximum,
     "logsumexp": _logsumexp,

@@ -18,16 +18,19 @@ class Ends(NamedTuple):
     """What a native call takes and gives, as `native/signature.py` describes trees."""
 
     arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
     result: Any
 
 
-def arguments_of(leaves: Sequence[Any], structure: Any) -> tuple[Any, ...] | None:
-    """Trees of positional arguments: numbers of inputs (ints) and Constants at the leaves.
+def arguments_of(
+    leaves: Sequence[Any], structure: Any
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Trees of arguments: numbers of inputs (ints) and Constants at the leaves.
 
-    None if they are no plain tuples, lists and dicts, or if there are keyword arguments.
+    None if they are no plain tuples, lists and dicts.
     """
     args, kwargs = tree.unflatten(structure, leaves)
-    return None if kwargs or not is_plain(args) else tuple([_static(x) for x in args])
+    return (_static(args), _static(kwargs)) if is_plain((args, kwargs)) else None
 
 
 def result_of(leaves: Sequence[Any], structure: Any, is_plain_tree: bool) -> Any:
@@ -49,7 +52,7 @@ def is_plain(found: Any) -> bool:
 
 def _is_node(found: Any) -> bool:
     """True for what a tree takes apart: a named tuple, a dataclass, an ordered dict."""
-    if found is None:
+    if found is None or type(found) is Constant:
         return False
     leaves, _ = tree.flatten(found)
     return len(leaves) != 1 or leaves[0] is not found
@@ -86,4 +89,4 @@ def signature(program: Program, ends: Ends | None) -> Signature | None:
                 return None
             if spec.kind == "python" and spec.dtype.str[1:] not in python:
                 return None
-    return Signature(program.inputs, ends.arguments, outputs, ends.result)
+    return Signature(program.inputs, ends.arguments, outputs, ends.result, ends.keywords)

@@ -11,18 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert.compile import composites, views
 from wengert.compile.composites import CHECKED
+from wengert.compile.diagonals import Diagonal, diagonal
 from wengert.compile.lookup import Lookup, lookup
 from wengert.compile.native import elementary, elementwise, library, reduce
 from wengert.compile.native.types import is_native
 from wengert.compile.program import Op, Operand, Program, Spec
 from wengert.primitives.family import Primitive
 from wengert.primitives.joining import part as PART
+from wengert.tape.columns import Constant
 
 _CHEAP = 24  # what an element may cost to be computed again rather than stored and loaded
 _ROW_CHEAP = 3  # the same, for what is broadcast: it is computed once for each element around it
@@ -199,6 +201,7 @@ class Division:
         self.homes: list[Home] = [Home(-1, CALL)] * len(self.specs)
         self.parts: dict[int, list[int]] = {}
         self.aliases: dict[int, tuple[int, int]] = {}
+        self._diagonals: dict[int, tuple[Any, Diagonal | None]] = {}
         self._find_homes()
         self._choose()
         self.steps = self._collect()
@@ -248,6 +251,13 @@ class Division:
             for operand in self.op(value).operands:
                 if isinstance(operand, int):
                     yield operand
+
+    def diagonal(self, constant: Constant) -> Diagonal | None:
+        """The diagonal that a constant of the program is, if it is one; looked at once."""
+        key = id(constant.value)
+        if key not in self._diagonals:
+            self._diagonals[key] = (constant.value, diagonal(constant))
+        return self._diagonals[key][1]
 
     def cost(self, value: int) -> int:
         """About how many instructions an element of a value takes, from what lies in memory."""

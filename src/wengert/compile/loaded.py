@@ -21,6 +21,7 @@ from wengert.compile.guards import Path, Paths
 from wengert.compile.lower import Options, lower
 from wengert.compile.program import Program, spec_of
 from wengert.compile.store import Stored, load_all
+from wengert.compile.viewed import Viewed
 from wengert.errors import ProgramFormatError, UnsavedCallError
 from wengert.tape.columns import Constant
 
@@ -47,7 +48,7 @@ def load_function(path: str | os.PathLike[str]) -> Loaded:
     return Loaded(load_all(path))
 
 
-class Loaded:
+class Loaded(Viewed):
     """A function from a file. Made by `load_function`.
 
     Attributes
@@ -55,6 +56,8 @@ class Loaded:
     stored : tuple of Stored
         Every way of every signature, as in the file.
     """
+
+    name = "loaded function"
 
     def __init__(self, stored: Sequence[Stored]):
         self.stored = tuple(stored)
@@ -64,11 +67,23 @@ class Loaded:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
+        signature, inputs = self._signature_of(args, kwargs)
+        return signature.run(inputs)
+
+    def program(self, *args: Any, **kwargs: Any) -> tuple[Program, list[Any]]:
+        """The program that a call runs, as it was traced, and its inputs."""
+        signature, inputs = self._signature_of(args, kwargs)
+        signature.run(inputs)  # says so if no way in the file fits
+        path, _ = signature.paths.run(inputs)
+        assert path is not None
+        return path.program, inputs
+
+    def _signature_of(self, args: Any, kwargs: Any) -> tuple[_Signature, list[Any]]:
         leaves, structure = tree.flatten((args, kwargs))
         for signature in self._signatures:
             inputs = signature.inputs(leaves, structure)
             if inputs is not None:
-                return signature.run(inputs)
+                return signature, inputs
         raise UnsavedCallError(
             f"the file holds no program for {_text((args, kwargs))}.",
             f"It holds {'; '.join(self.signatures)}. Save the function after a call like this one.",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived, general, linear
-from wengert.primitives.reductions import normalized_axis, operand
+from wengert.primitives.reductions import in_dtype, normalized_axis, operand
 from wengert.primitives.samples import Draw, call, complex_normal, normal
 
 
@@ -107,7 +107,7 @@ def _cumulate(primitive: Any, a: Any, axis: Any, dtype: Any) -> Any:
     a = operand(a) if dtype is None else operand(a).astype(dtype)
     if axis is None or a.ndim == 0:
         a, axis = np.ravel(a), 0 if axis is None else axis
-    return primitive(a, axis=normalized_axis(axis, a.ndim))
+    return in_dtype(primitive(a, axis=normalized_axis(axis, a.ndim)), dtype)
 
 
 _fronts = [call(normal(3, 4)), call(normal(3, 4), axis=-1), call(normal())]

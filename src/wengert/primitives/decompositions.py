@@ -1,4 +1,4 @@
-"""Decompositions of matrices: cholesky, eigh, svd, qr, eig.
+"""Decompositions of matrices: eigh, svd, qr, eig; the Cholesky factor is in `cholesky.py`.
 
 NumPy reads one triangle of a symmetric (Hermitian) matrix, and so do the derivatives: that of an entry
 which is not read is zero. Singular and eigenvectors of equal values have no derivative; a difference of
@@ -98,54 +98,6 @@ def _reciprocals(differences: Any, *numerators: Any) -> Any:
     for numerator in numerators:
         idle = np.logical_and(idle, numerator == 0)
     return np.where(idle, 0, 1 / np.where(idle, 1, differences))
-
-
-# ------------------------------------------------------------------------------------------- cholesky
-
-
-def _cholesky_vjp(adjoint: Any, out: Any, *, upper: bool) -> Any:
-    low, given = (dagger(out), dagger(adjoint)) if upper else (out, adjoint)
-    inner = from_triangle(low.mT @ given, lower=True)
-    # inv(low).T inner inv(conjugate(low)), which is Hermitian: its transpose is its conjugate.
-    half = solve_triangular(low.mT, inner, lower=False, unit_diagonal=False)
-    whole = solve_triangular(dagger(low), half.mT, lower=False, unit_diagonal=False)
-    return triangle(conjugated(whole), 0.5, lower=not upper)
-
-
-def _cholesky_jvp(tangent: Any, out: Any, *, upper: bool) -> Any:
-    low = dagger(out) if upper else out
-    half = solve_triangular(
-        low, from_triangle(tangent, lower=not upper), lower=True, unit_diagonal=False
-    )
-    whole = solve_triangular(conjugated(low), half.mT, lower=True, unit_diagonal=False)
-    moved = low @ triangle(conjugated(whole), 0.5, lower=True)
-    return dagger(moved) if upper else moved
-
-
-cholesky_factor = general(
-    lambda a, *, upper: np.linalg.cholesky(a, upper=upper),
-    name="cholesky_factor",
-    operands=("a",),
-    vjp=_cholesky_vjp,
-    jvp=_cholesky_jvp,
-    formula="d L = L tril(inv(L) da inv(L).H, half of the diagonal)",
-    source="I. Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527 (2016)",
-    batch="leading",
-    samples=[
-        call(positive_definite(3, 3), upper=False),
-        call(positive_definite(2, 3, 3), upper=True),
-        call(positive_definite(1, 1), upper=False),
-        call(positive_definite(0, 0), upper=False),
-    ],
-)
-
-
-@derived(
-    np.linalg.cholesky,
-    samples=[call(positive_definite(3, 3)), call(positive_definite(3, 3), upper=True)],
-)
-def cholesky(a: Any, /, *, upper: bool = False) -> Any:
-    return cholesky_factor(square(a), upper=bool(upper))
 
 
 # ----------------------------------------------------------------------------------------------- eigh

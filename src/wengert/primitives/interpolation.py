@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived
-from wengert.primitives.reductions import operand
+from wengert.primitives.reductions import as_number, operand
 from wengert.primitives.samples import call, complex_normal, normal, unit
 from wengert.primitives.taking import pick
 
@@ -48,7 +48,7 @@ def interp(
     else:
         inside = np.broadcast_to(fp[0], x.shape)
     inside = np.where(x < xp[0], fp[0] if left is None else left, inside)
-    return np.where(x > xp[-1], fp[-1] if right is None else right, inside)
+    return as_number(np.where(x > xp[-1], fp[-1] if right is None else right, inside))
 
 
 def _double(x: Any) -> Any:

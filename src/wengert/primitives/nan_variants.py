@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived
-from wengert.primitives.reductions import operand, reduced_axes, surely
+from wengert.primitives.reductions import as_number, operand, reduced_axes, surely
 from wengert.primitives.samples import call, distinct, normal
 from wengert.primitives.statistics import root
 
@@ -125,7 +125,7 @@ def nanvar(
     total = np.sum(squares, axis, dtype, keepdims=keepdims, where=where)
     freedom = np.reshape(count, total.shape) - ddof
     out = _counted(total, freedom)
-    return np.where(freedom <= 0, np.nan, out) if not _is_positive(freedom) else out
+    return out if _is_positive(freedom) else as_number(np.where(freedom <= 0, np.nan, out))
 
 
 def _is_positive(freedom: Any) -> bool:
@@ -163,7 +163,7 @@ def _extremum(
     has_any = np.any(valid, axes, keepdims=keepdims, where=where)
     if initial is not None or (isinstance(has_any, np.ndarray | np.generic) and has_any.all()):
         return out
-    return np.where(has_any, out, np.nan)
+    return as_number(np.where(has_any, out, np.nan))
 
 
 _extrema = [

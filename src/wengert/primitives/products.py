@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived, linear
+from wengert.primitives.reductions import as_number
 from wengert.primitives.samples import call, complex_normal, normal
 from wengert.primitives.shaping import as_array
 
@@ -153,7 +154,7 @@ def inner(a: Any, b: Any, /) -> Any:
     a, b = as_array(a), as_array(b)
     if a.ndim == 0 or b.ndim == 0:
         return np.multiply(a, b)
-    return np.tensordot(a, b, (-1, -1))
+    return as_number(np.tensordot(a, b, (-1, -1)))
 
 
 @derived(

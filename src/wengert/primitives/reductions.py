@@ -33,6 +33,16 @@ def operand(x: Any) -> Any:
     return array
 
 
+def in_dtype(out: Any, dtype: Any) -> Any:
+    """A result in the dtype that was asked for: sums and products of small integers are wider."""
+    return out if dtype is None or out.dtype == dtype else out.astype(dtype)
+
+
+def as_number(out: Any) -> Any:
+    """A number in place of an array without axes, as NumPy's functions return it."""
+    return out if out.shape else out[()]
+
+
 def surely(condition: Any) -> bool:
     """True if a condition holds somewhere; False if a batch leaves it open."""
     return isinstance(condition, bool | np.generic | np.ndarray) and bool(np.any(condition))
@@ -162,7 +172,7 @@ def sum(
     if where is not True:
         a = np.where(where, a, 0)
     out = add_up(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
-    return out if type(initial) is int and initial == 0 else out + initial
+    return in_dtype(out if type(initial) is int and initial == 0 else out + initial, dtype)
 
 
 @derived(np.mean, samples=_fronts)
@@ -173,7 +183,7 @@ def mean(
     a = operand(a) if dtype is None else operand(a).astype(dtype)
     axes = normalized_axes(axis, a.ndim)
     if where is True:
-        return average_out(a, axis=axes, keepdims=bool(keepdims))
+        return in_dtype(average_out(a, axis=axes, keepdims=bool(keepdims)), dtype)
     mask = np.broadcast_to(where, a.shape)
     return np.sum(a, axes, keepdims=keepdims, where=mask) / np.sum(mask, axes, keepdims=keepdims)
 
@@ -361,7 +371,7 @@ def prod(
     if where is not True:
         a = np.where(where, a, 1)
     out = multiply_up(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
-    return out if type(initial) is int and initial == 1 else out * initial
+    return in_dtype(out if type(initial) is int and initial == 1 else out * initial, dtype)
 
 
 # -------------------------------------------------------------------------------------- questions

@@ -47,6 +47,7 @@ TOPICS = (
     "polynomials",
     "triangular",
     "decompositions",
+    "cholesky",
     "linalg",
     "norms",
     "complex",

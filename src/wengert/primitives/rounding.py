@@ -149,7 +149,10 @@ def array_equiv(a1: Any, a2: Any) -> Any:
 
 def _answer(truth: Any) -> Any:
     """A Python bool, as NumPy gives; under vmap there is one answer for each element of the batch."""
-    return bool(truth) if isinstance(truth, np.bool_ | np.ndarray) else truth
+    if isinstance(truth, np.bool_ | np.ndarray):
+        return bool(truth)
+    weak = getattr(truth.tape, "weak", None)  # of a program that is recorded
+    return truth if weak is None else weak(truth)
 
 
 # ------------------------------------------------------------------------------- choosing by value

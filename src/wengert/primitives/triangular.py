@@ -53,7 +53,8 @@ def triangle(a: Any, diagonal: float = 1.0, *, lower: bool) -> Any:
 # --------------------------------------------------------------------------------- triangular systems
 
 
-def _solve(a: Any, b: Any, *, lower: bool, unit_diagonal: bool) -> Any:
+def solved(a: Any, b: Any, *, lower: bool, unit_diagonal: bool) -> Any:
+    """The solution of a triangular system, or of a stack of them: plain arrays."""
     dtype = np.result_type(a, b, np.float32)
     if not unit_diagonal and not np.diagonal(a, 0, -2, -1).all():
         raise np.linalg.LinAlgError("Singular matrix")
@@ -120,7 +121,7 @@ def _solve_b_jvp(tangent: Any, a: Any, *, lower: bool, unit_diagonal: bool) -> A
 
 
 solve_triangular = general(
-    _solve,
+    solved,
     name="solve_triangular",
     operands=("a", "b"),
     vjp=(_solve_a, _solve_b),

@@ -53,10 +53,12 @@ def explain(f: Any, *args: Any, check: bool = False, **kwargs: Any) -> Explanati
     f : callable, Trace, Tape, GradientTape, Program or Array
         Plain NumPy code. If it returns no scalar, the adjoints are those of the sum of all
         elements. Or a tape, as `draw` takes it.
-    *args, **kwargs
+    *args
         Its arguments. Every floating-point number or array in them is an input.
     check : bool
         Take the derivative by each input by finite differences as well: four calls an element.
+    **kwargs
+        Its arguments by name.
 
     Returns
     -------
@@ -66,8 +68,7 @@ def explain(f: Any, *args: Any, check: bool = False, **kwargs: Any) -> Explanati
 
     Examples
     --------
-    >>> from wengert.show.explain import explain
-    >>> print(explain(lambda x, y: np.sin(x * y) + y, 1.5, 2.0))
+    >>> print(wg.explain(lambda x, y: np.sin(x * y) + y, 1.5, 2.0))
     #   name  operation              value        adjoint  local derivatives
         x                              1.5   -1.979984993
         y                                2  -0.4849887449

@@ -23,8 +23,9 @@ from wengert.show.scene import Line, Scene, Shape, Text
 from wengert.show.themes import LINES, SHAPES, TEXTS, THEMES
 
 _PIXELS = 96.0  # in an inch, as in SVG
+_WIDTH = 1.05  # of lines, in points
 _LARGEST = 60_000  # pixels of a side: what matplotlib's renderer takes
-_MOST = 4e7  # pixels in all: compressing more takes longer than drawing
+_MOST = 3e7  # pixels in all: compressing more takes longer than drawing
 
 
 def raster_of(scene: Scene, kind: str, theme: str = "light", scale: float = 2.0) -> bytes:
@@ -57,7 +58,7 @@ def raster_of(scene: Scene, kind: str, theme: str = "light", scale: float = 2.0)
     scale = min(scale, _LARGEST / max(scene.width, scene.height), (_MOST / area) ** 0.5)
     size = (scene.width / _PIXELS, scene.height / _PIXELS)
     figure = Figure(figsize=size, facecolor=colours["paper"], dpi=scale * _PIXELS)
-    figure.add_artist(_artist(scene, colours, has_outlines=kind == "png"))
+    figure.add_artist(_artist(figure, scene, colours, has_outlines=kind == "png"))
     written = io.BytesIO()
     with warnings.catch_warnings():
         # Names in scripts that its font has not: they are shown as boxes.
@@ -79,7 +80,7 @@ def _save_png(pixels: np.ndarray, written: io.BytesIO) -> None:
     Image.fromarray(np.ascontiguousarray(pixels[..., :3])).save(written, "png", compress_level=1)
 
 
-def _artist(scene: Scene, colours: Mapping[str, str], has_outlines: bool) -> Any:
+def _artist(figure: Any, scene: Scene, colours: Mapping[str, str], has_outlines: bool) -> Any:
     """What matplotlib asks to draw itself: the whole scene, from the back to the front."""
     from matplotlib.artist import Artist
     from matplotlib.transforms import Affine2D
@@ -87,9 +88,9 @@ def _artist(scene: Scene, colours: Mapping[str, str], has_outlines: bool) -> Any
     class Drawing(Artist):
         def draw(self, renderer: Any) -> None:
             # A renderer counts from below, in its own dots.
-            scale = self.get_figure(root=True).dpi / _PIXELS
+            scale = figure.dpi / _PIXELS
             dots = Affine2D().scale(scale, -scale).translate(0, scene.height * scale)
-            pen = _Pen(renderer, dots, scale, colours)
+            pen = _Pen(renderer, dots, colours)
             for shape in scene.shapes:
                 if shape.kind == "frame":
                     _draw_shape(pen, shape)
@@ -110,10 +111,10 @@ def _artist(scene: Scene, colours: Mapping[str, str], has_outlines: bool) -> Any
 class _Pen:
     """Draws with colours by their names, in pixels of the scene."""
 
-    def __init__(self, renderer: Any, dots: Any, scale: float, colours: Mapping[str, str]):
+    def __init__(self, renderer: Any, dots: Any, colours: Mapping[str, str]):
         from matplotlib.colors import to_rgba
 
-        self.renderer, self.dots, self.scale = renderer, dots, scale
+        self.renderer, self.dots = renderer, dots
         self._colours = {name: to_rgba(colour) for name, colour in colours.items()}
 
     def draw(
@@ -121,16 +122,16 @@ class _Pen:
         path: Any,
         fill: str | None,
         stroke: str | None = None,
-        width: float = 1.4,
+        width: float = _WIDTH,
         is_dashed: bool = False,
         alpha: float | None = None,
     ) -> None:
         """A path, filled and outlined."""
         context = self.renderer.new_gc()
-        context.set_linewidth(width * self.scale if stroke else 0)
+        context.set_linewidth(width if stroke else 0)  # in points, as dashes are
         context.set_foreground(self._colours[stroke or fill or "value"], isRGBA=True)
         if is_dashed:
-            context.set_dashes(0, [5.0 * self.scale, 2.2 * self.scale])
+            context.set_dashes(0, [3.7 * width, 1.6 * width])
         if alpha is not None:
             context.set_alpha(alpha)
         face = None if fill is None else self._colours[fill]
@@ -157,7 +158,7 @@ class _Pen:
 _SHIFTS = {"start": 0.0, "middle": 0.5, "end": 1.0}
 
 
-def _face(text: Text) -> tuple[str, str]:
+def _face(text: Text) -> tuple[Any, Any]:
     """Style and weight of a text."""
     return "italic" if text.role == "name" else "normal", "bold" if text.is_bold else "normal"
 
@@ -166,9 +167,9 @@ def _draw_shape(pen: _Pen, shape: Shape) -> None:
     from matplotlib.path import Path
 
     fill, stroke = SHAPES[shape.role]
-    width = 1.4
+    width = _WIDTH
     if shape.is_marked:
-        stroke, width = "warning", 2.7
+        stroke, width = "warning", 2 * _WIDTH
     x, y, w, h = shape.x, shape.y, shape.width, shape.height
     if shape.kind == "slant":
         corners = [(x + 9, y), (x + w, y), (x + w - 9, y + h), (x, y + h), (x + 9, y)]
@@ -250,7 +251,7 @@ def _outlines(text: Text) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _glyph(character: str, style: str, weight: str) -> tuple[np.ndarray, np.ndarray, float]:
+def _glyph(character: str, style: Any, weight: Any) -> tuple[np.ndarray, np.ndarray, float]:
     """Outline of a character, and how far the next one is from it."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath

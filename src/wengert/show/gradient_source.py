@@ -10,7 +10,6 @@ import numpy as np
 
 from wengert import tree
 from wengert.compile.source import to_source
-from wengert.show.programs import traced_program
 from wengert.transforms.compiled import compile
 from wengert.transforms.grad import value_and_grad
 from wengert.transforms.trace import _input_names
@@ -32,7 +31,7 @@ def gradient_source(f: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
         A module that imports nothing but numpy and scipy.
     """
     positions = tuple([k for k, arg in enumerate(args) if _holds_floats(arg)])
-    program, _ = traced_program(compile(value_and_grad(f, positions)), args, kwargs)
+    program, _ = compile(value_and_grad(f, positions)).program(*args, **kwargs)
     names = tuple(_input_names(f, args, kwargs))
     if len(names) == len(program.inputs):
         program = dataclasses.replace(program, names=names)

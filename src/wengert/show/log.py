@@ -7,19 +7,16 @@ The log itself is that of `text.py`; the steps come from a `Graph`. Every kind o
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from wengert.compile.program import Program
-from wengert.frontends.gradient_tape import GradientTape
 from wengert.frontends.nodes import Tape
 from wengert.show.graph import Graph, Node
 from wengert.show.sources import graph_of
 from wengert.show.text import Step, log
 from wengert.show.values import value_text
-from wengert.transforms.trace import Trace
 
 
 class Log:
@@ -135,6 +132,3 @@ def tape_log(tape: Any, *args: Any, shapes: bool = True, lines: bool = True, **k
     """
     word = "gradient" if isinstance(tape, Tape) else "adjoint"
     return Log(graph_of(tape, *args, **kwargs), shapes, lines, word)
-
-
-LOGGED: Sequence[type] = (Trace, Tape, GradientTape, Program)

@@ -12,20 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from wengert.compile.program import Program
+from wengert.compile.viewed import Viewed
 from wengert.errors import TapeSizeError
 from wengert.frontends.gradient_tape import GradientTape
 from wengert.frontends.nodes import Tape
-from wengert.show.log import LOGGED, tape_log
+from wengert.show.log import tape_log
 from wengert.show.picture import draw
 from wengert.show.player import player
 from wengert.show.profile import profile
 from wengert.transforms.trace import Trace
 
-DRAWN: tuple[type, ...] = (Trace, Tape, GradientTape, Program)
+KINDS: tuple[type, ...] = (Trace, Tape, GradientTape, Program, Viewed)
 
 
 def _player(tape: Any, path: str | os.PathLike[str], *target: Any, **options: Any) -> Path:
     return player(tape, *target, path=path, **options)
+
+
+def _hint(tape: Any) -> str:
+    """A GradientTape is shown from a target on, which it does not know."""
+    return "<GradientTape: print(tape.log(target)) shows what led to a target>"
 
 
 def _svg(tape: Any) -> str | None:
@@ -38,10 +44,11 @@ def _svg(tape: Any) -> str | None:
 
 # name, function, kinds of tape, docstring
 METHODS: tuple[tuple[str, Callable[..., Any], tuple[type, ...], str], ...] = (
-    ("draw", draw, DRAWN, "Draw the tape: see `wengert.draw`."),
-    ("log", tape_log, tuple(LOGGED), "Read the tape as text, with shapes and lines."),
-    ("player", _player, (Trace, Tape, GradientTape), "Write a page: see `wengert.player`."),
-    ("profile", profile, (Trace, Tape), "Measure each entry: see `wengert.profile`."),
+    ("draw", draw, KINDS, "Draw the tape: see `wengert.draw`."),
+    ("log", tape_log, KINDS, "Read the tape as text, with shapes and lines."),
+    ("player", _player, KINDS, "Write a page: see `wengert.player`."),
+    ("profile", profile, KINDS, "Measure each entry: see `wengert.profile`."),
+    ("__repr__", _hint, (GradientTape,), "How to look at it."),
     ("_repr_svg_", _svg, (Trace, Tape), "What a notebook shows."),
 )
 

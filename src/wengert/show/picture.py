@@ -50,7 +50,7 @@ def draw(
         Plain NumPy code, run at the arguments that follow; or any tape. After a `GradientTape`
         follow the target and, if wanted, the sources; an Array of PyTorch's form stands for all
         that it was computed from.
-    *args, **kwargs
+    *args
         Arguments of the function.
     theme : {"auto", "light", "dark"}
         "auto" follows the reader's preference.
@@ -69,6 +69,8 @@ def draw(
     shades : mapping of int to float, optional
         Shares of the entries in a whole, by their index on the tape, shown by colour and in
         percent: ``tape.draw(shades=profile.shares())``.
+    **kwargs
+        Arguments of the function by name.
 
     Returns
     -------
@@ -82,8 +84,7 @@ def draw(
 
     Examples
     --------
-    >>> from wengert.show.picture import draw
-    >>> picture = draw(lambda x, y: x * y + y, 3.0, 2.0)
+    >>> picture = wg.draw(lambda x, y: x * y + y, 3.0, 2.0)
     >>> picture
     <picture of <lambda>: 4 nodes, 4 shown>
     >>> picture.svg()[:35]
@@ -190,9 +191,10 @@ class Picture:
         path = Path(path)
         write = WRITERS.get(path.suffix.lower())
         if write is None:
+            end = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
             raise PictureError(
-                f"{str(path)!r} ends in {path.suffix!r}, which says no form of a picture.",
-                f"Let it end in one of {', '.join(WRITERS)}.",
+                f"{str(path)!r} {end}: a picture is written as {', '.join(WRITERS)}.",
+                "Let it end in .svg, say, which every browser shows.",
             )
         written = write(self)
         data = written.encode("utf-8") if isinstance(written, str) else written

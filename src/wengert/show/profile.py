@@ -13,10 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from wengert.compile.program import Program
+from wengert.compile.viewed import Viewed
 from wengert.errors import ArgumentError, Line
+from wengert.frontends.gradient_tape import GradientTape
 from wengert.frontends.nodes import Tape
 from wengert.show.files import write_text
 from wengert.show.measuring import Cost, Moment, measured_nodes, measured_trace
+from wengert.tape.array import Array
 from wengert.transforms.arguments import name_of
 from wengert.transforms.trace import Trace, trace
 
@@ -45,10 +49,12 @@ def profile(f: Any, *args: Any, repeats: int = 7, **kwargs: Any) -> Profile:
     ----------
     f : callable, Trace or Tape
         A function, with its arguments after it, what `wg.trace` recorded, or the article's tape.
-    *args, **kwargs
+    *args
         The arguments of a function.
     repeats : int
         Rounds of which the median is taken, after one that is not counted.
+    **kwargs
+        The arguments of a function by name.
 
     Returns
     -------
@@ -70,8 +76,7 @@ def profile(f: Any, *args: Any, repeats: int = 7, **kwargs: Any) -> Profile:
 
     Examples
     --------
-    >>> from wengert.show.profile import profile
-    >>> measured = profile(lambda x: np.sum(np.sin(x) * x), np.ones(1000))
+    >>> measured = wg.profile(lambda x: np.sum(np.sin(x) * x), np.ones(1000))
     >>> [cost.expression for cost in measured.costs[:2]]
     ['sin(x)', 'multiply(v1, x)']
     >>> measured.peak.nbytes >= 16000
@@ -86,6 +91,11 @@ def profile(f: Any, *args: Any, repeats: int = 7, **kwargs: Any) -> Profile:
         )
     if isinstance(f, Tape):
         return Profile("Tape", *measured_nodes(f, repeats), repeats)
+    if isinstance(f, GradientTape | Array | Program) or _is_loaded(f):
+        raise ArgumentError(
+            f"{type(f).__name__} keeps too little to run each entry again, as a profile does.",
+            "Pass the function with its arguments: wg.profile(function, *args).",
+        )
     if not callable(f) and not isinstance(f, Trace):
         raise ArgumentError(
             f"profile was given {type(f).__name__} ({f!r:.40}).",
@@ -93,6 +103,11 @@ def profile(f: Any, *args: Any, repeats: int = 7, **kwargs: Any) -> Profile:
         )
     traced = f if isinstance(f, Trace) else trace(f, *args, **kwargs)
     return Profile(name_of(traced.function), *measured_trace(traced, repeats), repeats)
+
+
+def _is_loaded(f: Any) -> bool:
+    """True for a compiled function that came without the function that it was compiled from."""
+    return isinstance(f, Viewed) and not hasattr(f, "__wrapped__")
 
 
 class Profile:

@@ -7,13 +7,13 @@ tapes have.
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from wengert.compile.program import Op, Program, interpret, run_op
+from wengert.compile.viewed import Viewed
 from wengert.errors import ArgumentError
 from wengert.primitives.adjoints import like_of
 from wengert.primitives.joining import part as PART
@@ -27,32 +27,12 @@ from wengert.tape.sweep import Parts, backward
 from wengert.transforms.trace import unused
 
 
-def is_compiled(x: Any) -> bool:
-    """True for a function that `wg.compile` made, without loading the compiler for the question."""
-    api = sys.modules.get("wengert.compile.api")
-    return api is not None and isinstance(x, api.Compiled)
-
-
 def compiled_graph(
-    compiled: Any, *args: Any, parameters: Collection[str] = (), **kwargs: Any
+    compiled: Viewed, *args: Any, parameters: Collection[str] = (), **kwargs: Any
 ) -> Graph:
     """The graph of the path that a compiled function takes at given arguments."""
-    program, inputs = traced_program(compiled, args, kwargs)
+    program, inputs = compiled.program(*args, **kwargs)
     return program_graph(program, *inputs, parameters=parameters, title=compiled.name)
-
-
-def traced_program(compiled: Any, args: Any, kwargs: Any) -> tuple[Program, list[Any]]:
-    """The path that a compiled function takes at given arguments, and its inputs."""
-    bound = compiled._signature.bind(args, kwargs)
-    compiled(*args, **kwargs)  # traces the path, if it is new
-    entry = compiled._entries.get(bound.key)
-    path = None if entry is None or entry.eager else entry.paths.run(bound.inputs)[0]
-    if path is None:
-        raise ArgumentError(
-            f"{compiled.name} runs as plain Python at these arguments: there is no program.",
-            f"Look at the function itself; print({compiled.name}.report()) says why.",
-        )
-    return path.program, bound.inputs
 
 
 def program_graph(

@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from wengert.compile.program import Program
+from wengert.compile.viewed import Viewed
 from wengert.errors import ArgumentError
 from wengert.frontends.gradient_tape import GradientTape
 from wengert.frontends.nodes import Tape
 from wengert.show.graph import Graph
-from wengert.show.programs import compiled_graph, is_compiled, program_graph
+from wengert.show.programs import compiled_graph, program_graph
 from wengert.show.readers import nodes_graph, swept, trace_graph
 from wengert.show.recorded import array_graph, tape_graph
 from wengert.tape.array import Array
@@ -44,8 +45,6 @@ def graph_of(tape: Any, *args: Any, parameters: Collection[str] = (), **kwargs: 
     for kind, reader in READERS:
         if isinstance(tape, kind):
             return reader(tape, *args, parameters=parameters, **kwargs)
-    if is_compiled(tape):
-        return compiled_graph(tape, *args, parameters=parameters, **kwargs)
     if callable(tape):
         return trace_graph(swept(trace(tape, *args, **kwargs)), parameters=parameters)
     raise ArgumentError(
@@ -67,6 +66,7 @@ READERS: tuple[tuple[type, Callable[..., Graph]], ...] = (
     (Trace, _traced),
     (Tape, nodes_graph),
     (Program, program_graph),
+    (Viewed, compiled_graph),
     (GradientTape, tape_graph),
     (Array, array_graph),
     (Graph, _given),
@@ -76,4 +76,4 @@ TAPES = tuple(kind for kind, _ in READERS)
 
 def is_tape(x: Any) -> bool:
     """True for what was recorded or compiled already, false for a function to be traced."""
-    return isinstance(x, TAPES) or is_compiled(x)
+    return isinstance(x, TAPES)

@@ -84,9 +84,7 @@ class Columns:
         self._group = 0
         self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-    def add(
-        self, value: Any, operands: Any, parameters: dict[str, Any], outwards: int = 3
-    ) -> None:
+    def add(self, value: Any, operands: Any, parameters: dict[str, Any], outwards: int = 3) -> None:
         """One more entry; the frames before `outwards` from here are Wengert's own."""
         self.operands.append(tuple([self._operand(x) for x in operands]))
         self.values.append(value)

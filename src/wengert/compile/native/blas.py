@@ -25,7 +25,8 @@ LETTERS = {"f4": "s", "f8": "d", "c8": "c", "c16": "z"}
 # How many arguments each function has; SciPy's signature must agree.
 _ARGUMENTS = {
     "gemm": 13, "potrf": 5, "getrf": 6, "getrs": 9, "getri": 7, "gesdd": 14, "syevd": 11,
-    "heevd": 13, "geqrf": 8, "orgqr": 9, "ungqr": 9,
+    "heevd": 13, "geqrf": 8, "orgqr": 9, "ungqr": 9, "trsm": 11, "trmm": 11,
+    "trsv": 8,
 }  # fmt: skip
 FUNCTIONS = frozenset(_ARGUMENTS)
 _MORE_IF_COMPLEX = {"gesdd": 1}  # a workspace of real numbers

@@ -21,6 +21,7 @@ from wengert.compile.native.elements import Elements
 from wengert.compile.native.iterate import write_loop
 from wengert.compile.native.loops import Nest
 from wengert.compile.native.memory import ATTRIBUTES, PARAMETERS, TABLE, Memory, Pointers
+from wengert.compile.native.operands import contiguous, copy
 from wengert.compile.native.signature import Signature
 from wengert.compile.native.types import Code, literal, llvm_type, load, store
 from wengert.compile.native.update import write_check, write_update
@@ -235,13 +236,26 @@ class Writer:
         """Write a callback: its status."""
         code, division = self.code, self.division
         operands = [
-            calls.pointer_to(division, code, self.pointers, x)
-            for x in division.op(value).operands
-            if not isinstance(x, Constant)
+            self._gathered(x) for x in division.op(value).operands if not isinstance(x, Constant)
         ]
         results = [self.pointers(x) for x in calls.results_of(division, value)]
         found = calls.callback(division, value)
         return self.module.callbacks.emit(code, found, operands, results)
+
+    def _gathered(self, value: int) -> str:
+        """A pointer to an operand whose elements lie one after the other, as callbacks take them.
+
+        A view that the library could have read as it lies, had it been called, is copied.
+        """
+        division, code = self.division, self.code
+        pointer = calls.pointer_to(division, code, self.pointers, value)
+        layout = calls.layout_of(division, value)
+        if layout.is_contiguous:
+            return pointer
+        at = self.memory.scratch(layout.size * layout.dtype.itemsize)
+        target = code.op(f"getelementptr inbounds i8, ptr %arena, i64 {at}")
+        copy(code, pointer, target, layout, contiguous(layout.shape, layout.dtype))
+        return target
 
     def _leave_if(self, status: str) -> None:
         """Leave the plan as a part of it was left: by a guard, or because a call raised."""

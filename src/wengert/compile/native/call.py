@@ -29,7 +29,7 @@ class Bound(NamedTuple):
     Attributes
     ----------
     call : callable
-        Takes positional and keyword arguments; any keyword leads to the fallback.
+        Takes positional and keyword arguments.
     targets : list of callable
         Number 0 is called with the same arguments if they do not fit the signature, number
         ``k + 1`` if guard ``k`` failed. May be written to at any time: another path's `call` makes

@@ -79,7 +79,7 @@ def all_results(division: Division, value: int) -> list[int] | None:
         return [value]
     parts = {division.op(p).parameters["position"]: p for p in division.parts.get(value, [])}
     count = division.op(value).primitive.outputs
-    return [parts[k] for k in range(count)] if len(parts) == count else None
+    return [parts[k] for k in range(count)] if sorted(parts) == [*range(count)] else None
 
 
 def layout_of(division: Division, value: Operand) -> Layout:

@@ -14,6 +14,7 @@ import numpy as np
 
 from wengert.compile import views
 from wengert.compile.access import Alternative, Condition, alternatives
+from wengert.compile.diagonals import Diagonal
 from wengert.compile.fuse import Division, Home
 from wengert.compile.lookup import Found, Lookup
 from wengert.compile.native import bounds, elementwise
@@ -117,6 +118,9 @@ class Elements:
         if isinstance(operand, Constant):
             if self.is_uniform(operand):
                 return literal(spec_of(operand.value).dtype, np.asarray(operand.value).flat[0])
+            diagonal = self.division.diagonal(operand)
+            if diagonal is not None:
+                return self._on(diagonal, spec_of(operand.value).dtype, index)
             return self._load(operand, index)
         known = self._known.get((operand, index))
         if known is not None or is_root or not self.division.is_loaded(operand, self.home):
@@ -128,6 +132,16 @@ class Elements:
     def is_uniform(operand: Operand) -> bool:
         """True for a constant all of whose elements are the same to the bit: it is not read."""
         return isinstance(operand, Constant) and _is_uniform(operand)
+
+    def _on(self, diagonal: Diagonal, dtype: np.dtype[Any], index: Index) -> Scalar:
+        """An element of a diagonal: a condition on its index."""
+        condition = Condition(diagonal.distance(index), 0, 1)
+        number, zero = literal(dtype, diagonal.number), literal(dtype, 0)
+        holds = condition.holds(self.extents)
+        if holds is not None:
+            return number if holds else zero
+        test, depth = self._all_hold((condition,))
+        return elementwise.select(self.sections[depth], test, number, zero, depth)
 
     def _load(self, operand: Operand, index: Index) -> Scalar:
         division = self.division

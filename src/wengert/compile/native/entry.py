@@ -6,6 +6,7 @@ out: what the entry holds stands in one array, ``%owned``, that `wg_drop` emptie
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -133,9 +134,11 @@ class Writer:
         code = self.code
         count = len(self.signature.arguments)
         self.require_equal("i64", "%nargs", count)
-        self.require_equal("ptr", "%kwnames", "null")
+        self.check_keyword_count()
         for k, tree in enumerate(self.signature.arguments):
             self.check(tree, self.load("%args", 8 * k), is_nested=False)
+        for name, tree in self.signature.keywords.items():
+            self.check(tree, self.keyword(name), is_nested=False)
         first = len(code.lines)  # the array of what is owned begins here, when its size is known
         self.allocate_outputs()
         for pointer in self.nested:
@@ -207,6 +210,24 @@ done:
         code.do("ret ptr null")
 
     # ---------------------------------------------------------------------------------- arguments
+
+    def check_keyword_count(self) -> None:
+        count = len(self.signature.keywords)
+        if count == 0:
+            self.require_equal("ptr", "%kwnames", "null")
+            return
+        self.require(self.code.op("icmp ne ptr %kwnames, null"))
+        self.require_equal("i64", self.load("%kwnames", layout.SIZE, "i64"), count)
+
+    def keyword(self, name: str) -> str:
+        """A keyword argument; they may come in any order."""
+        names = ("ptr %kwnames", f"ptr {self.constant(sys.intern(name))}")
+        place = self.call("wg_keyword", *names)
+        self.require(self.code.op(f"icmp sge i64 {place}, 0"))
+        index = self.code.op(f"add i64 {place}, {len(self.signature.arguments)}")
+        return self.code.op(
+            f"load ptr, ptr {self.code.op(f'getelementptr ptr, ptr %args, i64 {index}')}"
+        )
 
     def check(self, tree: Any, pointer: str, is_nested: bool) -> None:
         """Compare one argument with what it must be; note where its data lies."""

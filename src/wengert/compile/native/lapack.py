@@ -25,7 +25,7 @@ _INT = np.dtype(np.intc)
 _BYTE = np.dtype(np.int8)
 
 
-class _Step:
+class Step:
     """One call for every matrix of a stack: where its operands, results and workspaces are.
 
     Attributes
@@ -45,7 +45,7 @@ class _Step:
         self.batch = np.broadcast_shapes(*[x.shape[:-2] for x in operands])
         self.shape = operands[0].shape[-2:]
         self.workspace_bytes = 0
-        self.body: Callable[[_Writer], None] | None = None
+        self.body: Callable[[Writer], None] | None = None
 
     def take(self, count: int, dtype: np.dtype[Any]) -> int:
         """Reserve workspace; its offset in bytes."""
@@ -58,7 +58,7 @@ class _Step:
         x = self.operands[operand]
         return Layout(x.shape[-2:], x.dtype, x.strides[-2:])
 
-    def planned(self, body: Callable[[_Writer], None]) -> LibraryCall:
+    def planned(self, body: Callable[[Writer], None]) -> LibraryCall:
         """The call, given what is written for each matrix."""
         self.body = body
         return LibraryCall(self.workspace_bytes, self.emit)
@@ -69,7 +69,7 @@ class _Step:
         assert self.body is not None
         if not prod(self.batch):
             return None
-        writer = _Writer(self, code, workspace)
+        writer = Writer(self, code, workspace)
         if prod(self.batch) == 1:
             writer.operands, writer.results = list(operands), list(results)
             self.body(writer)
@@ -101,10 +101,10 @@ class _Step:
         return found
 
 
-class _Writer:
+class Writer:
     """Writes what is done for one matrix."""
 
-    def __init__(self, step: _Step, code: Code, workspace: str):
+    def __init__(self, step: Step, code: Code, workspace: str):
         self.step, self.code, self.workspace = step, code, workspace
         self.operands: list[str] = []
         self.results: list[str | None] = []
@@ -165,7 +165,7 @@ class _Writer:
         return code.op(f"phi i32 [ 0, %{before} ], [ {raised}, %{fail} ]")
 
 
-def _can_call(dtype: np.dtype[Any], operands: Sequence[Layout], names: Sequence[str]) -> bool:
+def can_call(dtype: np.dtype[Any], operands: Sequence[Layout], names: Sequence[str]) -> bool:
     """Whether LAPACK computes in a dtype, and has these functions."""
     letter = blas.letter(dtype)
     if letter is None or not all(is_native(x.dtype) and len(x.shape) > 1 for x in operands):
@@ -179,24 +179,24 @@ def _can_call(dtype: np.dtype[Any], operands: Sequence[Layout], names: Sequence[
 def cholesky(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> LibraryCall | None:
     """``cholesky_factor(a, upper=…)``."""
     (result,) = results
-    if not _can_call(result.dtype, operands, ["potrf"]):
+    if not can_call(result.dtype, operands, ["potrf"]):
         return None
     upper = bool(op.parameters["upper"])
-    step = _Step(operands, results, [2], result.dtype, "Matrix is not positive definite")
+    step = Step(operands, results, [2], result.dtype, "Matrix is not positive definite")
     n = step.shape[0]
 
-    def body(write: _Writer) -> None:
+    def body(write: Writer) -> None:
         (out,) = write.results
         if out is None or n == 0:
             return
         write.copy_rows(out)
         write.call("potrf", "L" if upper else "U", n, out, n)
-        _clear_triangle(write.code, out, n, n, result.dtype, is_upper=not upper)
+        clear_triangle(write.code, out, n, n, result.dtype, is_upper=not upper)
 
     return step.planned(body)
 
 
-def _clear_triangle(code: Code, out: str, rows: int, columns: int, dtype: np.dtype[Any], *,
+def clear_triangle(code: Code, out: str, rows: int, columns: int, dtype: np.dtype[Any], *,
                     is_upper: bool) -> None:  # fmt: skip
     """Zero what lies above, or below, the diagonal of a row-first matrix."""
     name = "@llvm.memset.p0.i64"
@@ -220,14 +220,14 @@ def _clear_triangle(code: Code, out: str, rows: int, columns: int, dtype: np.dty
 def solve(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> LibraryCall | None:
     """``solve_matrices(a, b)``: LU of the transpose, solved for the transpose of that."""
     (result,) = results
-    if not _can_call(result.dtype, operands, ["getrf", "getrs"]):
+    if not can_call(result.dtype, operands, ["getrf", "getrs"]):
         return None
-    step = _Step(operands, results, [2], result.dtype, "Singular matrix")
+    step = Step(operands, results, [2], result.dtype, "Singular matrix")
     n, sides = operands[1].shape[-2:]
     factors, columns = step.take(n * n, result.dtype), step.take(n * sides, result.dtype)
     pivots = step.take(n, _INT)
 
-    def body(write: _Writer) -> None:
+    def body(write: Writer) -> None:
         (out,) = write.results
         if out is None or n == 0:
             return
@@ -245,16 +245,16 @@ def solve(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> Librar
 def inverse(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> LibraryCall | None:
     """``inv(a)``: the inverse of the transpose is the transpose of the inverse."""
     (result,) = results
-    if not _can_call(result.dtype, operands, ["getrf", "getri"]):
+    if not can_call(result.dtype, operands, ["getrf", "getri"]):
         return None
-    step = _Step(operands, results, [2], result.dtype, "Singular matrix")
+    step = Step(operands, results, [2], result.dtype, "Singular matrix")
     n, dtype = step.shape[0], result.dtype
     pivots = step.take(n, _INT)
     name = f"{blas.letter(dtype)}getri"
     (size,) = blas.query(name, dtype, [n, None, max(1, n), None, "work", -1, 0])
     work = step.take(size, dtype)
 
-    def body(write: _Writer) -> None:
+    def body(write: Writer) -> None:
         (out,) = write.results
         if out is None or n == 0:
             return
@@ -271,13 +271,13 @@ def inverse(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> Libr
 def determinant(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> LibraryCall | None:
     """``det(a)`` and ``slogdet(a)`` of real matrices, from the diagonal of the LU factors."""
     dtype = results[0].dtype
-    if dtype.kind == "c" or not _can_call(dtype, operands, ["getrf"]):
+    if dtype.kind == "c" or not can_call(dtype, operands, ["getrf"]):
         return None
-    step = _Step(operands, results, [0] * len(results), dtype)
+    step = Step(operands, results, [0] * len(results), dtype)
     n = step.shape[0]
     factors, pivots = step.take(n * n, dtype), step.take(n, _INT)
 
-    def body(write: _Writer) -> None:
+    def body(write: Writer) -> None:
         if n:
             write.copy_rows(write.at(factors))
             write.call("getrf", n, n, write.at(factors), n, write.at(pivots))
@@ -287,7 +287,7 @@ def determinant(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> 
     return step.planned(body)
 
 
-def _sign_and_log(write: _Writer, factors: str, pivots: str, n: int) -> tuple[str, str]:
+def _sign_and_log(write: Writer, factors: str, pivots: str, n: int) -> tuple[str, str]:
     """The sign and the logarithm of the size, added up in memory."""
     code, dtype = write.code, write.step.dtype
     kind = llvm_type(dtype)
@@ -335,9 +335,9 @@ def eigenvalues(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> 
     real_dtype = results[0].dtype
     dtype = results[1].dtype if has_vectors else _complex_if(operands[0], real_dtype)
     name = "heevd" if dtype.kind == "c" else "syevd"
-    if not _can_call(dtype, operands, [name]):
+    if not can_call(dtype, operands, [name]):
         return None
-    step = _Step(operands, results, [1, 2][: len(results)], dtype, "Eigenvalues did not converge")
+    step = Step(operands, results, [1, 2][: len(results)], dtype, "Eigenvalues did not converge")
     n = step.shape[0]
     job, part = "V" if has_vectors else "N", "L" if op.parameters["lower"] else "U"
     works: list[str | int] = ["work", -1, "rwork", -1, "iwork", -1]
@@ -349,7 +349,7 @@ def eigenvalues(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> 
     kinds = [dtype, real_dtype, _INT] if dtype.kind == "c" else [dtype, _INT]
     places = [step.take(size, kind) for size, kind in zip(sizes, kinds, strict=True)]
 
-    def body(write: _Writer) -> None:
+    def body(write: Writer) -> None:
         if n == 0:
             return
         a = write.at(matrix)
@@ -378,10 +378,10 @@ def singular_values(
     has_vectors = len(results) == 3
     spec_s = results[1] if has_vectors else results[0]
     dtype = results[0].dtype if has_vectors else _complex_if(operands[0], spec_s.dtype)
-    if not _can_call(dtype, operands, ["gesdd"]):
+    if not can_call(dtype, operands, ["gesdd"]):
         return None
     cores = [2, 1, 2] if has_vectors else [1]
-    step = _Step(operands, results, cores, dtype, "SVD did not converge")
+    step = Step(operands, results, cores, dtype, "SVD did not converge")
     m, n = step.shape
     k = min(m, n)
     if k == 0:  # NumPy makes identities of what is left over
@@ -415,7 +415,7 @@ def singular_values(
     count = k * max(5 * k + 7, 2 * max(m, n) + 2 * k + 1)
     more = step.take(count, part_of(dtype)) if is_complex else 0
 
-    def body(write: _Writer) -> None:
+    def body(write: Writer) -> None:
         write.copy_columns(write.at(a))
         given: list[str | int] = [
             write.at(work),
@@ -440,10 +440,10 @@ def orthogonal(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> L
     """``qr_of(a, complete=…)``: q and r."""
     dtype = results[0].dtype
     make = "ungqr" if dtype.kind == "c" else "orgqr"
-    if not _can_call(dtype, operands, ["geqrf", make]):
+    if not can_call(dtype, operands, ["geqrf", make]):
         return None
     message = "Incorrect argument found while performing QR factorization"
-    step = _Step(operands, results, [2, 2], dtype, message)
+    step = Step(operands, results, [2, 2], dtype, message)
     m, n = step.shape
     k = min(m, n)
     if k == 0:
@@ -456,14 +456,14 @@ def orthogonal(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> L
     matrix = step.take(m * max(n, columns), dtype)
     factors, work = step.take(k, dtype), step.take(max(sizes), dtype)
 
-    def body(write: _Writer) -> None:
+    def body(write: Writer) -> None:
         a, tau = write.at(matrix), write.at(factors)
         write.copy_columns(a)
         write.call("geqrf", m, n, a, m, tau, write.at(work), sizes[0])
         rows = columns
         write.give_columns(a, 1, m, (rows, n))
         if write.results[1] is not None:
-            _clear_triangle(write.code, write.results[1], rows, n, dtype, is_upper=False)
+            clear_triangle(write.code, write.results[1], rows, n, dtype, is_upper=False)
         if write.results[0] is not None:
             write.call(make, m, columns, k, a, m, tau, write.at(work), sizes[1])
             write.give_columns(a, 0, m, (m, columns))

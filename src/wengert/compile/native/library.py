@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from wengert.compile.native import blas, call, callbacks, gemm, lapack, matmul, threads
+from wengert.compile.native import (
+    blas,
+    call,
+    callbacks,
+    gemm,
+    lapack,
+    matmul,
+    threads,
+    triangular,
+)
 from wengert.compile.native.operands import Layout, LibraryCall
 from wengert.compile.program import Op, Spec
 
@@ -16,7 +25,7 @@ __all__ = ["LIBRARY", "Layout", "LibraryCall", "has_library", "install", "librar
 
 Emitter = Callable[[Op, Sequence[Layout], Sequence[Spec]], LibraryCall | None]
 
-LIBRARY: dict[str, Emitter] = {"matmul": matmul.call, **lapack.CALLS}
+LIBRARY: dict[str, Emitter] = {"matmul": matmul.call, **lapack.CALLS, **triangular.CALLS}
 
 
 def has_library(op: Op, specs: Sequence[Spec]) -> bool:

@@ -20,6 +20,7 @@ from wengert.compile.program import Spec
 DECLARED = {
     "wg_fits": "i1 (ptr, ptr)",  # an object, a record: is it such an array?
     "wg_make": "ptr (ptr)",  # a new array of a record
+    "wg_keyword": "i64 (ptr, ptr)",  # names of keywords, a name: its place, or -1
     "wg_drop": "void (ptr, i64)",  # let go of an array of objects; null is none
     "wg_leave": "ptr (ptr, ptr, i64, ptr, i64)",  # call a target with the arguments of the entry
 }
@@ -121,6 +122,31 @@ define ptr @wg_make(ptr %record) {{
   %made = call ptr @wg_new_array(ptr %kind, ptr %dtype, i32 %ndim, ptr %shape, ptr null, ptr null,
                                  i32 0, ptr null)
   ret ptr %made
+}}
+
+; Names are interned, as those of calls in code are: another object is no match, and goes to Python.
+define i64 @wg_keyword(ptr %names, ptr %name) {{
+entry:
+  %count.at = getelementptr i8, ptr %names, i64 {SIZE}
+  %count = load i64, ptr %count.at
+  %items = getelementptr i8, ptr %names, i64 {TUPLE_ITEMS}
+  br label %head
+head:
+  %k = phi i64 [ 0, %entry ], [ %next, %other ]
+  %more = icmp slt i64 %k, %count
+  br i1 %more, label %one, label %none
+one:
+  %item.at = getelementptr ptr, ptr %items, i64 %k
+  %item = load ptr, ptr %item.at
+  %is_same = icmp eq ptr %item, %name
+  br i1 %is_same, label %exit, label %other
+other:
+  %next = add i64 %k, 1
+  br label %head
+none:
+  ret i64 -1
+exit:
+  ret i64 %k
 }}
 
 define void @wg_drop(ptr %owned, i64 %count) {{

@@ -58,10 +58,13 @@ class Entry:
         """Check, run, build the result; or leave it to a target."""
         inputs: dict[int, np.ndarray[Any, Any]] = {}
         try:
-            if keywords or len(args) != len(self._signature.arguments):
+            wanted = self._signature.keywords
+            if keywords.keys() != wanted.keys() or len(args) != len(self._signature.arguments):
                 raise _Mismatch
             for tree, value in zip(self._signature.arguments, args, strict=True):
                 self._read(tree, value, inputs)
+            for name, tree in wanted.items():
+                self._read(tree, keywords[name], inputs)
         except _Mismatch:
             return self._targets[0](*args, **keywords)
         outputs = [np.empty(spec.shape, spec.dtype) for spec in self._signature.outputs]

@@ -6,8 +6,9 @@ Trees are plain nested tuples, lists and dicts. `entry.py` reads and builds them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from wengert.compile.native.types import is_native
@@ -47,12 +48,15 @@ class Signature(NamedTuple):
     result : tree
         The same, whose leaves are numbers of outputs, `Static` or `Made`. An output may stand in it
         more than once: it is one object then.
+    keywords : mapping
+        A tree for each keyword argument, as `arguments`.
     """
 
     inputs: tuple[Spec, ...]
     arguments: tuple[Any, ...]
     outputs: tuple[Spec, ...]
     result: Any
+    keywords: Mapping[str, Any] = MappingProxyType({})
 
     def check(self) -> None:
         """Refuse what no entry can be written for; for the compiler, not for users."""
@@ -62,7 +66,8 @@ class Signature(NamedTuple):
                 if spec.kind == "python":
                     assert spec.dtype.str[1:] in ("f8", "c16", "i8", "b1"), f"{name}: {spec}"
                     assert spec.dtype.kind in _PYTHON_KINDS[name], f"{name}: {spec}"
-        assert sorted(numbers(self.arguments)) == list(range(len(self.inputs))), "inputs"
+        trees = (self.arguments, dict(self.keywords))
+        assert sorted(numbers(trees)) == list(range(len(self.inputs))), "inputs"
         assert set(numbers(self.result)) == set(range(len(self.outputs))), "outputs"
 
 

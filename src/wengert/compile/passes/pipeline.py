@@ -20,6 +20,7 @@ from wengert.compile.passes.loop import loop, map_bodies
 from wengert.compile.passes.reroll import reroll
 from wengert.compile.passes.slices import forward_elements
 from wengert.compile.passes.subexpressions import share_subexpressions
+from wengert.compile.passes.triangles import substitute_triangles
 from wengert.compile.passes.views import name_views
 from wengert.compile.program import Program
 
@@ -48,7 +49,7 @@ _LOOPS: list[Pass] = [reroll, hoist]
 STAGES: list[list[Pass]] = [
     [name_views, forward_elements, reroll],
     _ROUND,
-    [hoist],
+    [substitute_triangles, hoist],
     _ROUND,
     _LOOPS,
     _ROUND,  # where loops were found only now
@@ -71,7 +72,7 @@ def optimise(program: Program, fastmath: bool = False) -> tuple[Program, list[Pa
     -------
     Program
         One that gives the same. Without `fastmath` only sums and matrix products over the
-        iterations of a loop may differ, in their last bits.
+        iterations of a loop, and systems with triangular matrices, may differ, in their last bits.
     list of PassReport
         A report for each pass that was run, in order; entries in bodies of loops count once.
     """

@@ -20,7 +20,7 @@ from typing import Any
 from wengert.show.files import write_text
 from wengert.show.graph import Graph
 from wengert.show.player.data import decisions, page_data
-from wengert.show.sources import TAPES, graph_of
+from wengert.show.sources import graph_of, is_tape
 from wengert.transforms.trace import Trace, trace
 
 # In the order in which they build on each other.
@@ -39,9 +39,9 @@ def player(
 
     Parameters
     ----------
-    tape : callable, Trace, Tape, GradientTape, Array or Graph
+    tape : callable, Trace, Tape, GradientTape, Compiled, Program or Array
         A function, with its arguments after it, or what was recorded.
-    *args, **kwargs
+    *args
         The arguments of a function; the target of a GradientTape.
     path : path
         Where the page goes: one HTML file that needs nothing else.
@@ -49,6 +49,8 @@ def player(
         Its heading; by default the name of the function.
     parameters : collection of str
         Arguments that are parameters, the others being data.
+    **kwargs
+        The arguments of a function by name.
 
     Returns
     -------
@@ -68,13 +70,12 @@ def player(
     Examples
     --------
     >>> import tempfile, pathlib
-    >>> from wengert.show.player import player
     >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> page = player(lambda x, y: (x * y) ** 2, 3.0, 2.0, path=folder / "circuit.html")
+    >>> page = wg.player(lambda x, y: (x * y) ** 2, 3.0, 2.0, path=folder / "circuit.html")
     >>> page.name
     'circuit.html'
     """
-    if callable(tape) and not isinstance(tape, TAPES):
+    if callable(tape) and not is_tape(tape):
         tape, args, kwargs = trace(tape, *args, **kwargs), (), {}
     graph = graph_of(tape, *args, parameters=parameters, **kwargs)
     notes = decisions(tape) if isinstance(tape, Trace) else []

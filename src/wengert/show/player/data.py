@@ -101,11 +101,11 @@ def _target(graph: Graph) -> Node:
     targets = graph.targets
     shapes = [np.shape(node.value) for node in targets if not isinstance(node.value, tuple)]
     if len(targets) != 1 or len(shapes) != 1 or np.size(targets[0].value) != 1:
-        told = ", ".join(str(shape) for shape in shapes) or "none"
-        count = "no result depends" if not targets else f"{len(targets)} results depend"
+        told = "no result that depends on its inputs"
+        if targets:
+            told = f"results of the shapes {', '.join(str(shape) for shape in shapes)}"
         raise NonScalarTargetError(
-            f"a player needs one scalar target, but in {graph.title} {count} on the inputs "
-            f"(shapes: {told}).",
+            f"a player needs one number as the result, but {graph.title} has {told}.",
             "Return one number: np.sum(result).",
             targets[0].line if targets else None,
         )
