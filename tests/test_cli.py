@@ -129,8 +129,8 @@ def test_infinite_values_are_shown_without_a_warning():
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("sqt(x)", "called sqt; did you mean sqrt?"),
-        ("np.sqt(x)", "called np.sqt; did you mean sqrt?"),
+        ("sqt(x)", "called sqt. The closest name is sqrt."),
+        ("np.sqt(x)", "called np.sqt. The closest name is sqrt."),
         ("x +* y", "not an expression: invalid syntax"),
         ("x + (y", "not an expression: '(' was never closed"),
         ("", "not an expression"),

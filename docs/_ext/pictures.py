@@ -72,7 +72,9 @@ class PictureDirective(Drawing):
         for theme in ("light", "dark"):
             picture.theme = theme
             scrolls = f'<div class="only-{theme}" style="overflow-x: auto">'
-            parts.append(f"{scrolls}{picture.svg()}</div>")
+            # As wide as the page, while that leaves the texts large enough to read.
+            fits = f'<svg style="max-width: 100%; min-width: {0.7 * picture.scene.width:.0f}px" '
+            parts.append(f"{scrolls}{picture.svg().replace('<svg ', fits, 1)}</div>")
         return [*self.shown_code(), self.figure("".join(parts))]
 
 

@@ -16,7 +16,12 @@ from wengert.primitives.samples import _build
 Pair = Any  # an entry of the registry, and one of its samples
 _NOT_NUMBERS = ("empty_like", "array_str", "array_repr")  # undefined, or text
 
-ALL: list[Pair] = [(e, s) for e, s in REGISTRY.samples() if e.name not in _NOT_NUMBERS]
+ALL: list[Pair] = [
+    (e, s)
+    for e, s in REGISTRY.samples()
+    if e.name not in _NOT_NUMBERS
+    and (s.differentiable or any(isinstance(x, np.ndarray) for x in s.recipes))
+]
 DRAWN = [(e, s) for e, s in ALL if s.differentiable]
 SMOOTH = [(e, s) for e, s in DRAWN if not isinstance(e, LocallyConstant) and s.max_order]
 

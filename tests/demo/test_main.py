@@ -19,6 +19,10 @@ def test_the_demo_meets_every_bound_and_writes_its_report(tmp_path):
     pictures = {file.name for file in (tmp_path / "pictures").iterdir()}
     assert {"spirals.png", "digits.png", "nist_digits.png", "nist_fits.png"} <= pictures
     assert all(f"pictures/{name}" in report for name in pictures)
+    drawn = {"circuit", "diamond", "neuron_tape", "network", "recurrent", "residual", "cholesky"}
+    assert {f"{name}.svg" for name in drawn} <= pictures
+    assert "(player.html)" in report
+    assert (tmp_path / "player.html").read_text().startswith("<!doctype html>")
     assert "MISSED" not in report
     assert "report.html" in console.file.getvalue()
 

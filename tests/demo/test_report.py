@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wengert.demo.report import Check, Log, Picture, Section, Table, Text, write_report
+from wengert.demo.report import Check, Link, Log, Picture, Section, Table, Text, write_report
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360"
@@ -14,6 +14,7 @@ PIXEL = bytes.fromhex(
 @pytest.fixture
 def report(tmp_path):
     (tmp_path / "pixel.png").write_bytes(PIXEL)
+    (tmp_path / "pixel.svg").write_text("<svg/>")
     section = Section(
         "A <part> & more",
         [
@@ -21,6 +22,8 @@ def report(tmp_path):
             Log("#1: a < b\n"),
             Table(("name", "value"), [("a|b", "1.5"), ("c", "-2e-05")], "A caption."),
             Picture("pixel.png", "A pixel."),
+            Picture("pixel.svg", "A drawing."),
+            Link("player.html", "A page & more."),
         ],
         [Check("first", 0.99, 0.95), Check("second", 0.5, 0.97)],
     )
@@ -35,6 +38,7 @@ def test_markdown_holds_every_block(report):
     assert "```text\n#1: a < b\n```" in markdown
     assert "| name | value |\n| --- | ---: |\n| a\\|b | 1.5 |" in markdown
     assert "![A pixel.](pixel.png)" in markdown
+    assert "[A page & more.](player.html)" in markdown
 
 
 def test_html_escapes_text_and_carries_its_pictures(report):
@@ -43,6 +47,8 @@ def test_html_escapes_text_and_carries_its_pictures(report):
     assert "<code>x &lt; 1</code>" in page
     assert "<pre>#1: a &lt; b</pre>" in page
     assert "data:image/png;base64,iVBORw0KGgo" in page
+    assert "data:image/svg+xml;base64,PHN2Zy8+" in page
+    assert '<a href="player.html">A page &amp; more.</a>' in page
     assert 'src="http' not in page
 
 

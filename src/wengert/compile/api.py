@@ -18,10 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from wengert import tree
 from wengert.compile.calls import Bound, Signature, Template
 from wengert.compile.chain import Chain
 from wengert.compile.encoding import Layout
 from wengert.compile.ends import Ends
+from wengert.compile.given import Given
 from wengert.compile.guards import Path, Paths
 from wengert.compile.lower import Lowered, Options, lower
 from wengert.compile.program import Guard, GuardFailed, Program
@@ -117,6 +119,51 @@ class Compiled(Viewed):
             if path is not None:
                 return path.template.result(found)
         return self._missed(bound, args, kwargs)
+
+    def into(self, out: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the function, and have the arrays of its result written into arrays of yours.
+
+        Once the function is compiled for these arguments, such a call makes no new arrays. If it
+        raises, what `out` holds is not defined.
+
+        Parameters
+        ----------
+        out : tree
+            As the result, with an array of the same shape and dtype for each array: C-contiguous,
+            writable, and without memory in common with an argument or another of them. What stands
+            where the result has a number is ignored. What the function has returned before will do.
+        *args, **kwargs
+            Arguments of the function.
+
+        Returns
+        -------
+        tree
+            The result: the arrays of `out`, and numbers.
+
+        Raises
+        ------
+        ArgumentError
+            If an array of `out` does not fit; the message says which, and why.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import wengert as wg
+        >>> f = wg.compile(lambda x: {"sum": np.sum(x), "sine": np.sin(x)})
+        >>> sine = np.empty(3)
+        >>> found = f.into({"sum": None, "sine": sine}, np.zeros(3))
+        >>> found["sine"] is sine
+        True
+        """
+        bound = None if depth() else self._signature.bind(args, kwargs)
+        entry = None if bound is None else self._entries.get(bound.key)
+        if bound is not None and entry is not None and not entry.eager:
+            given = Given(out, bound.inputs, self.name)
+            path, found = entry.paths.run(bound.inputs, given.buffers)
+            if path is not None:
+                return given.result(path, found)
+        result = self(*args, **kwargs)
+        return Given(out, tree.leaves((args, kwargs)), self.name).filled(result)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -263,7 +310,7 @@ class Compiled(Viewed):
         if entry.paths.knows(program):  # native code rounds otherwise: a decision on the edge
             return template.result(template.owned())
         trees = self._signature.argument_trees(args, kwargs)
-        ends = None if trees is None else Ends(*trees, template.tree)
+        ends = None if trees is None else Ends(trees[0], trees[1], template.tree)
         lowered = lower(program, self._options, ends)
         lowered.stages.seconds = {"trace": seconds, **lowered.stages.seconds}
         template.describe(entry.text, failed)

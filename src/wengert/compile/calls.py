@@ -45,9 +45,16 @@ class Bound(NamedTuple):
 
 
 class Static(NamedTuple):
-    """A static leaf: an argument's value is part of the key."""
+    """A static leaf: an argument's value is part of the key.
 
-    kind: type
+    Attributes
+    ----------
+    kind : object
+        What equal values can differ in, see `_kind`.
+    value : object
+    """
+
+    kind: Any
     value: Any
 
 
@@ -203,7 +210,7 @@ class Signature:
             except TypeError:
                 pass
             else:
-                return Static(type(value), value)
+                return Static(_kind(value), value)
         raise self._refused(value, args, kwargs, position)
 
     def _refused(self, leaf: Any, args: Any, kwargs: Any, position: int) -> ArgumentError:
@@ -233,6 +240,15 @@ class _Number:
 
     def __init__(self, number: int):
         self.number = number
+
+
+def _kind(value: Any) -> Any:
+    """What tells a static value from an equal one: 1, 1.0 and True are equal; 0.0 and -0.0 are."""
+    if type(value) is tuple:
+        return tuple([_kind(part) for part in value])
+    if type(value) in _NUMBERS:
+        return type(value), repr(value)
+    return type(value)
 
 
 def _is_input(leaf: Any) -> bool:

@@ -39,12 +39,17 @@ class Diagonal(NamedTuple):
 def diagonal(constant: Constant) -> Diagonal | None:
     """The diagonal that a constant is; None if it is another array."""
     array = constant.value
-    if not isinstance(array, np.ndarray) or array.size < _SMALLEST or array.dtype.kind not in "biuf":
+    if (
+        not isinstance(array, np.ndarray)
+        or array.size < _SMALLEST
+        or array.dtype.kind not in "biuf"
+    ):
         return None
-    axes = [k for k, n in enumerate(array.shape) if n > 1]
-    if len(axes) != 2:
+    long = [k for k, n in enumerate(array.shape) if n > 1]
+    if len(long) != 2:
         return None
-    matrix = array.reshape([array.shape[k] for k in axes])
+    row, column = long
+    matrix = array.reshape(array.shape[row], array.shape[column])
     offset = _offset(matrix)
     if offset is None:
         return None
@@ -52,7 +57,7 @@ def diagonal(constant: Constant) -> Diagonal | None:
     number = along[0]
     if not np.all(along == number) or _count(matrix) != len(along):
         return None
-    return Diagonal(*axes, offset, number)
+    return Diagonal(row, column, offset, number)
 
 
 def _offset(matrix: np.ndarray) -> int | None:

@@ -41,6 +41,7 @@ FORMS: dict[str, str] = {
     "bincount": "np.bincount(x, weights, minlength)",
     "broadcast_to": "np.broadcast_to(a, shape)",
     "cholesky_factor": "np.linalg.cholesky(a, upper=upper)",
+    "cholesky_pullback": "_cholesky_pullback(factor, given)",
     "cofactor": "_cofactors(a)",
     "convolve_full": 'np.convolve(a, v, "full")',
     "cross3": "np.cross(a, b)",
@@ -79,11 +80,13 @@ FORMS: dict[str, str] = {
     "sign": "np.sign(x)",
     "softmax": "_softmax(x, axis)",
     "solve_matrices": "np.linalg.solve(a, b)",
+    "solve_triangular": "_solve_triangular(a, b, lower, unit_diagonal)",
     "stack": "np.stack(array, axis=axis)",
     "subtract.reduce": "np.subtract.reduce(a, axis=axis)",
     "svd_of": "np.linalg.svd(a, full_matrices=full_matrices)",
     "svdvals_of": "np.linalg.svd(a, compute_uv=False)",
     "transpose": "np.transpose(a, axes)",
+    "triangle_of": "_triangle(a, lower, diagonal)",
     "truncate": "a.astype(dtype)",
     "unique_positions": "_unique_positions(a, axis, equal_nan)",
     "weighted_place": "_weighted_place(a, weights, q, ignore_nan)",
@@ -300,12 +303,56 @@ def _logsumexp(a, axis, keepdims):
         out = np.log1p(np.sum(rest, axis=axis, keepdims=True) / count) + np.log(count) + top
     return out if keepdims else np.squeeze(out, axis)[()]
 """,
+    "_triangle": '''\
+def _triangle(a, lower, diagonal):
+    """One triangle of each matrix, its diagonal multiplied by a number."""
+    out = np.tril(a) if lower else np.triu(a)
+    if diagonal != 1:
+        own = np.einsum("...ii->...i", out)
+        own *= diagonal
+    return out
+''',
+    "_solve_triangular": '''\
+def _solve_triangular(a, b, lower, unit_diagonal):
+    """Substitution: of an upper triangle the LU factors are itself."""
+    a = np.tril(a) if lower else np.triu(a)
+    if unit_diagonal:
+        np.einsum("...ii->...i", a)[...] = 1
+    if not lower:
+        return np.linalg.solve(a, b)
+    turned = np.linalg.solve(a[..., ::-1, ::-1], b[..., ::-1, :])
+    return np.ascontiguousarray(turned[..., ::-1, :])
+''',
+    "_cholesky_pullback": '''\
+def _cholesky_pullback(factor, given, block=128):
+    """The adjoint of a matrix, given its Cholesky factor and the adjoint of that."""
+    if np.ndim(factor) != 2 or np.ndim(given) != 2 or len(factor) <= block:
+        factor = np.tril(factor)
+        product = np.tril(factor.mT @ np.tril(given))
+        half = np.linalg.solve(factor.mT, product + np.tril(product, -1).mT)
+        out = np.tril(np.linalg.solve(factor.mT, half.mT))
+        np.einsum("...ii->...i", out)[...] *= 0.5
+        return out
+    out = np.array(given, np.result_type(factor, given), order="C")
+    for end in range(len(out), 0, -block):  # the factorisation in blocks, pulled back in place
+        start = max(0, end - block)
+        rows, below, left = slice(start, end), slice(end, len(out)), slice(start)
+        corner = np.tril(factor[rows, rows])
+        panel = out[below, rows] = np.linalg.solve(corner.mT, out[below, rows].T).T
+        out[below, left] -= panel @ factor[rows, left]
+        out[rows, left] -= panel.T @ factor[below, left]
+        own = _cholesky_pullback(corner, out[rows, rows] - panel.T @ factor[below, rows])
+        out[rows, left] -= (own + own.T) @ factor[rows, left]
+        out[rows, rows] = own
+        out[rows, below] = 0
+    return out
+''',
     "_from_triangle": '''\
 def _from_triangle(a, lower):
     """Hermitian matrices of which one triangle is given."""
-    n, real = a.shape[-1], np.finfo(a.dtype).dtype
-    weights = np.tri(n, k=-1, dtype=real) + 0.5 * np.eye(n, dtype=real)
-    half = a * (weights if lower else weights.T)
+    half = np.tril(a) if lower else np.triu(a)
+    diagonal = np.einsum("...ii->...i", half)
+    diagonal *= 0.5
     return half + (np.conjugate(half.mT) if half.dtype.kind == "c" else half.mT)
 ''',
     "_cofactors": '''\

@@ -8,7 +8,7 @@ left. The one difficulty is that passes drop guards: a guard is known by its `Pl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -100,13 +100,19 @@ class Paths:
         outcomes = outcomes_of(program)
         return any(path.outcomes == outcomes for path in self._recent)
 
-    def run(self, inputs: Sequence[Any]) -> tuple[Path | None, Any]:
-        """The path that a call takes and its outputs; or None and the last guard that failed."""
+    def run(
+        self, inputs: Sequence[Any], buffers: Callable[[Path], Any] | None = None
+    ) -> tuple[Path | None, Any]:
+        """The path that a call takes and its outputs; or None and the last guard that failed.
+
+        `buffers` says what a path's outputs are written into; None for memory of their own.
+        """
         candidates, failed = self._recent, None
         while candidates:
             path = candidates[0]
             try:
-                outputs = path.lowered(inputs)
+                given = buffers and buffers(path)
+                outputs = path.lowered(inputs, given) if given else path.lowered(inputs)
             except GuardFailed as failure:
                 failed = failure.guard
                 at = path.position(failed)

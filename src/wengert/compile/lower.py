@@ -71,9 +71,9 @@ class Lowered:
         """What native calls go through (`native/call.py`); None if there are none."""
         return None if self.native is None else self.native.bind(fallback)
 
-    def __call__(self, inputs: Sequence[Any]) -> list[Any]:
+    def __call__(self, inputs: Sequence[Any], given: Sequence[np.ndarray | None] = ()) -> list[Any]:
         if self.native is not None:
-            return self.native.run(inputs)
+            return self.native.run(inputs, given)
         with np.errstate(all="ignore"):  # native code is silent, too
             outputs = interpret(self.program, inputs, _run)
         # In memory of their own: an output may be an input, a constant, a view, or another output.

@@ -122,7 +122,7 @@ class Recorder(Trace):
         if self.has_ended:
             raise _ended()
         values, own = self._split(operands)
-        if all([type(v) in _PYTHON for v in values]):
+        if _PYTHON.issuperset(map(type, values)):
             return self._of_python(primitive, operate, operands, values, own)
         return self._add(primitive, own, operate(*values), {})
 

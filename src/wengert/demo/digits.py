@@ -1,4 +1,4 @@
-"""Part 4: handwritten digits, read by a network with one hidden layer in float32.
+"""Part 5: handwritten digits, read by a network with one hidden layer in float32.
 
 The images are the 1797 that scikit-learn brings along, 8 by 8 pixels each. 360 of them are held
 out by a fixed seed and never trained on. Of the rest, half are shifted by a pixel in each epoch,

@@ -13,13 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table as Grid
 from threadpoolctl import threadpool_limits
 
-from wengert.demo import circuits, digits, neuron, nist, spiral
+from wengert.demo import circuits, digits, drawings, neuron, nist, spiral
 from wengert.demo.report import Section, Table, Text, write_report
 from wengert.demo.settings import CLONE_DATA, Settings
 
 PARTS: dict[str, Callable[[Settings], Section]] = {
     "circuits": circuits.run,
     "neuron": neuron.run,
+    "pictures": drawings.run,
     "spirals": spiral.run,
     "digits": digits.run,
     "NIST problems": nist.run,

@@ -1,4 +1,4 @@
-"""Part 5: NIST's 27 nonlinear regression problems, each from both starting points.
+"""Part 6: NIST's 27 nonlinear regression problems, each from both starting points.
 
 `scipy.optimize.least_squares` fits every problem with the same settings and four Jacobians:
 SciPy's finite differences in three forms, and Wengert's. NIST certifies 11 digits of each

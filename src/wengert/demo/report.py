@@ -39,10 +39,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG file that lies beside the report."""
+    """A PNG or SVG file that lies beside the report."""
 
     file: str
     caption: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """Another page that lies beside the report."""
+
+    file: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ class Check:
         return "met" if self.is_met else "MISSED"
 
 
-Block = Text | Log | Table | Picture
+Block = Text | Log | Table | Picture | Link
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,8 @@ def _block_as_markdown(block: Block) -> str:
             return f"```text\n{text.rstrip()}\n```"
         case Picture(file, caption):
             return f"![{caption}]({file})\n\n*{caption}*"
+        case Link(file, text):
+            return f"[{text}]({file})"
         case Table():
             return _table_as_markdown(block)
 
@@ -162,6 +172,7 @@ pre { font: 13px/1.45 ui-monospace, Menlo, Consolas, monospace; background: var(
       padding: .9rem 1.1rem; overflow-x: auto; border-radius: 6px; }
 figure { margin: 1.5rem 0; }
 figure img { max-width: 100%; height: auto; }
+figure img.svg { max-width: none; }
 figcaption { color: var(--soft); font-size: .92rem; max-width: 44rem; }
 td code { white-space: normal; }
 .scroll { overflow-x: auto; }
@@ -206,11 +217,15 @@ def _block_as_html(block: Block, out: Path) -> str:
         case Log(text):
             return f"<pre>{html.escape(text.rstrip())}</pre>"
         case Picture(file, caption):
+            kind = "svg+xml" if file.endswith(".svg") else "png"
             picture = base64.b64encode((out / file).read_bytes()).decode("ascii")
             return (
-                f'<figure><img alt="{html.escape(caption)}" src="data:image/png;base64,{picture}">'
+                f'<figure><div class="scroll"><img class="{file[-3:]}" '
+                f'alt="{html.escape(caption)}" src="data:image/{kind};base64,{picture}"></div>'
                 f"<figcaption>{_inline(caption)}</figcaption></figure>"
             )
+        case Link(file, text):
+            return f'<p><a href="{html.escape(file)}">{_inline(text)}</a></p>'
         case Table():
             return _table_as_html(block)
 

@@ -1,4 +1,4 @@
-"""Part 3: three spirals, told apart by a network with one hidden layer.
+"""Part 4: three spirals, told apart by a network with one hidden layer.
 
 The data set and the settings are those of the article's second notebook, which follows Stanford's
 CS231n: 100 points a class, 100 hidden units, steps of 1.0 over the full batch, penalty 1e-3.

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.decompositions import dagger, from_triangle, square
-from wengert.primitives.family import derived, general
+from wengert.primitives.family import General, derived, general
 from wengert.primitives.products import conjugated
 from wengert.primitives.samples import call, normal, positive_definite, well_conditioned
-from wengert.primitives.triangular import solve_triangular, solved, triangle
+from wengert.primitives.triangular import solve_triangular, triangle
 
 MURRAY = "I. Murray, Differentiation of the Cholesky decomposition, arXiv:1602.07527 (2016)"
 _BLOCK = 128
@@ -77,7 +77,7 @@ def _pulled_by_blocks(factor: Any, out: Any) -> Any:
     for end in range(n, 0, -_BLOCK):
         start = max(0, end - _BLOCK)
         rows, below, left = slice(start, end), slice(end, n), slice(start)
-        corner = factor[rows, rows]
+        corner = np.tril(factor[rows, rows])
         panel = out[below, rows] = _solved_transposed(corner, out[below, rows].T).T
         out[below, left] -= panel @ factor[rows, left]
         out[rows, left] -= panel.T @ factor[below, left]
@@ -89,7 +89,9 @@ def _pulled_by_blocks(factor: Any, out: Any) -> Any:
 
 
 def _solved_transposed(factor: Any, b: Any) -> Any:
-    return solved(factor.mT, b, lower=False, unit_diagonal=False)
+    # Of an upper triangle the LU factors are itself, and no row moves. SciPy's BLAS would solve it
+    # directly, but has threads of its own: those wait in a loop while NumPy's have work.
+    return np.linalg.solve(factor.mT, b)
 
 
 def _halve_diagonal(a: Any) -> None:
@@ -112,7 +114,11 @@ def _pullback_factor_jvp(tangent: Any, factor: Any, given: Any, out: Any) -> Any
     return triangle(whole, 0.5, lower=True)
 
 
-cholesky_pullback = general(
+def _pullback_given_jvp(tangent: Any, factor: Any) -> Any:
+    return cholesky_pullback(factor, tangent)
+
+
+cholesky_pullback: General = general(
     _pullback,
     name="cholesky_pullback",
     operands=("factor", "given"),
@@ -123,7 +129,7 @@ cholesky_pullback = general(
     ),
     jvp=(
         _pullback_factor_jvp,
-        lambda tangent, factor: cholesky_pullback(factor, tangent),
+        _pullback_given_jvp,
     ),
     formula=(
         "tril(given inner.T - whole adjoint inv(L).T)",

@@ -1,13 +1,11 @@
 """Triangular matrices: one triangle of a matrix, and systems that substitution solves.
 
-Only one triangle of a matrix is read, so the derivatives by the other are zero. Stacks of small
-matrices are solved together, row by row; large matrices one by one, by BLAS, in whichever order they
-lie in memory.
+Only one triangle of a matrix is read, so the derivatives by the other are zero. Compiled, a system is
+one call of BLAS.
 """
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -53,53 +51,16 @@ def triangle(a: Any, diagonal: float = 1.0, *, lower: bool) -> Any:
 # --------------------------------------------------------------------------------- triangular systems
 
 
-def solved(a: Any, b: Any, *, lower: bool, unit_diagonal: bool) -> Any:
-    """The solution of a triangular system, or of a stack of them: plain arrays."""
-    dtype = np.result_type(a, b, np.float32)
-    if not unit_diagonal and not np.diagonal(a, 0, -2, -1).all():
-        raise np.linalg.LinAlgError("Singular matrix")
-    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    n, sides = b.shape[-2:]
-    if not prod(batch) * n * sides:
-        return np.zeros((*batch, n, sides), dtype)
-    if not batch:
-        return _solved_by_blas(a, b, dtype, lower, unit_diagonal)
-    if prod(batch) > n:
-        return _substituted(a, b, np.empty((*batch, n, sides), dtype), lower, unit_diagonal)
-    a, b = (np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (a, b))
-    out = np.empty((*batch, n, sides), dtype)
-    for at in np.ndindex(batch):
-        out[at] = _solved_by_blas(a[at], b[at], dtype, lower, unit_diagonal)
-    return out
-
-
-def _substituted(a: Any, b: Any, out: Any, lower: bool, unit_diagonal: bool) -> Any:
-    """Every system of a stack at once: one row of all unknowns after the other."""
-    n = out.shape[-2]
-    for row in range(n) if lower else reversed(range(n)):
-        known = slice(row) if lower else slice(row + 1, n)
-        rest = b[..., row, :] - (a[..., row, None, known] @ out[..., known, :])[..., 0, :]
-        out[..., row, :] = rest if unit_diagonal else rest / a[..., row, row, None]
-    return out
-
-
-def _solved_by_blas(a: Any, b: Any, dtype: Any, lower: bool, unit_diagonal: bool) -> Any:
-    """One system. BLAS reads columns first: what lies in rows is for it the transpose."""
-    from scipy.linalg import get_blas_funcs  # noqa: PLC0415 (30 ms that few programs need)
-
-    a, b = np.asarray(a, dtype), np.asarray(b, dtype)
-    is_turned = not a.flags.f_contiguous
-    matrix = a.T if is_turned else a  # BLAS copies what is contiguous neither way
-    is_lower = lower != is_turned
-    if b.shape[1] == 1:
-        trsv = get_blas_funcs("trsv", dtype=dtype)
-        column = trsv(matrix, b[:, 0], lower=is_lower, trans=is_turned, diag=unit_diagonal)
-        return column[:, None]
-    trsm = get_blas_funcs("trsm", dtype=dtype)
-    given = {"lower": is_lower, "diag": unit_diagonal}
-    if b.flags.f_contiguous:
-        return trsm(1, matrix, b, trans_a=is_turned, **given)
-    return trsm(1, matrix, b.T, side=1, trans_a=not is_turned, **given).T  # x.T @ a.T = b.T
+def _solve(a: Any, b: Any, *, lower: bool, unit_diagonal: bool) -> Any:
+    a = np.tril(a) if lower else np.triu(a)
+    if unit_diagonal:
+        np.einsum("...ii->...i", a)[...] = 1
+    # Of an upper triangle the LU factors are itself and no row moves, so that this is substitution,
+    # by the BLAS of NumPy, in stacks too. The system turned round has one.
+    if not lower:
+        return np.linalg.solve(a, b)
+    turned = np.linalg.solve(a[..., ::-1, ::-1], b[..., ::-1, :])
+    return np.ascontiguousarray(turned[..., ::-1, :])
 
 
 def _solve_a(adjoint: Any, a: Any, out: Any, *, lower: bool, unit_diagonal: bool) -> Any:
@@ -121,7 +82,7 @@ def _solve_b_jvp(tangent: Any, a: Any, *, lower: bool, unit_diagonal: bool) -> A
 
 
 solve_triangular = general(
-    solved,
+    _solve,
     name="solve_triangular",
     operands=("a", "b"),
     vjp=(_solve_a, _solve_b),

@@ -125,6 +125,8 @@ class Explanation:
         text = [_padded(line, widths, heads) for line in [heads, *lines]]
         return "\n".join([*text, *self.notes])
 
+    __repr__ = __str__  # at a prompt, the table
+
     def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
         # Only rich calls this, so it is installed.
         from rich import box

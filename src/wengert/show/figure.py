@@ -144,7 +144,7 @@ class _Pen:
 
         style, weight = _face(text)
         size = text.size * 72 / _PIXELS
-        font = FontProperties("DejaVu Sans", style=style, weight=weight, size=size)
+        font = FontProperties(family="DejaVu Sans", style=style, weight=weight, size=size)
         shown = visible(text.text)
         width, _, _ = self.renderer.get_text_width_height_descent(shown, font, False)
         x, y = self.dots.transform((text.x, text.y))
@@ -256,7 +256,7 @@ def _glyph(character: str, style: Any, weight: Any) -> tuple[np.ndarray, np.ndar
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
-    font = FontProperties("DejaVu Sans", style=style, weight=weight)
+    font = FontProperties(family="DejaVu Sans", style=style, weight=weight)
 
     # With a bar behind it, which no font kerns, so that it stands where the character ends.
     bar, both = [

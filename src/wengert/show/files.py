@@ -13,15 +13,20 @@ def write_text(path: str | os.PathLike[str], text: str, what: str) -> Path:
     return write_bytes(path, text.encode("utf-8"), what)
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes, what: str) -> Path:
-    """Write a file and return its path; `what` names the thing in messages."""
+def path_of(path: str | os.PathLike[str], what: str) -> Path:
+    """The path that was passed, if it is one."""
     try:
-        file = Path(path)
+        return Path(path)
     except TypeError as error:
         raise ArgumentError(
             f"the path of {what} is {type(path).__name__} ({path!r:.40}), not a path.",
             "Pass a string or a pathlib.Path.",
         ) from error
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes, what: str) -> Path:
+    """Write a file and return its path; `what` names the thing in messages."""
+    file = path_of(path, what)
     try:
         file.write_bytes(data)
     except (OSError, ValueError) as error:  # ValueError: a null character in the name

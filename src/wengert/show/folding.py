@@ -114,12 +114,22 @@ def folded(graph: Graph, fold: bool | int | Collection[str] = True) -> View:
     TapeSizeError
         If more than 2500 things are left.
     """
-    if isinstance(fold, str) or not isinstance(fold, bool | int | Collection):
+    is_wrong = isinstance(fold, str) or not isinstance(fold, bool | int | Collection)
+    if is_wrong or (isinstance(fold, int) and not isinstance(fold, bool) and fold < 1):
         raise ArgumentError(
-            f"fold={fold!r:.40} is neither true or false, nor a number, nor names of groups.",
+            f"fold={fold!r:.40} is no truth value, no number above 0, and no names of groups.",
             'Write fold=True, fold=100 or fold=["layer1", "layer2"].',
         )
     named = () if isinstance(fold, bool | int) else tuple(fold)
+    known = dict.fromkeys(group.name for group in graph.groups if group.name)
+    for name in named:
+        if name not in known:
+            raise ArgumentError(
+                f"fold={fold!r:.60} names {name!r:.40}, which is no function and no scope here.",
+                f"There are {', '.join(known)}."
+                if known
+                else 'Write with wg.scope("name"): first.',
+            )
     limit = int(fold) if isinstance(fold, int) and fold is not True else READABLE
     plan = _Plan(graph, named)
     depths: list[tuple[bool, int]] = [(False, plan.depth)]

@@ -19,7 +19,7 @@ from wengert.errors import ArgumentError, PictureError
 from wengert.show.diagnose import Mark, diagnosed
 from wengert.show.dot import dot_of
 from wengert.show.figure import raster_of
-from wengert.show.files import write_bytes
+from wengert.show.files import path_of, write_bytes
 from wengert.show.folding import View, folded
 from wengert.show.graph import Graph
 from wengert.show.scene import Scene, scene_of
@@ -94,8 +94,31 @@ def draw(
         raise ArgumentError(
             f"theme={theme!r:.40} is none of 'auto', 'light' and 'dark'.", "Pass one of these."
         )
+    if not isinstance(widest, int | float) or not widest > 0:
+        raise ArgumentError(f"widest={widest!r:.40} is no width.", "Pass pixels: widest=1400.")
+    if shades is not None and not isinstance(shades, Mapping):
+        raise ArgumentError(
+            f"shades is {type(shades).__name__}, not a mapping from indices of entries to shares.",
+            "Pass what profile.shares() gives.",
+        )
     graph = graph_of(f, *args, parameters=parameters, **kwargs)
+    _check_parameters(graph, parameters)
     return Picture(graph, theme, fold, diagnose, widest, shades or _NONE)
+
+
+def _check_parameters(graph: Graph, parameters: Collection[str]) -> None:
+    """Every name is that of an argument, or of an array in one."""
+    inputs = [node.name for node in graph.nodes if not node.is_operation and node.index is not None]
+    known = {*inputs, *(name.partition("[")[0] for name in inputs)}
+    shown = f"Its inputs are {', '.join(inputs[:12])}."
+    if isinstance(parameters, str):
+        raise ArgumentError(
+            f"parameters={parameters!r:.40} is a string, not a collection of names.",
+            f"Write parameters=({parameters!r:.40},). {shown}",
+        )
+    for name in parameters:
+        if name not in known:
+            raise ArgumentError(f"parameters has {name!r:.40}, which is no input here.", shown)
 
 
 class Picture:
@@ -149,6 +172,11 @@ class Picture:
             notes[mark.node].append(mark.text)
         return notes
 
+    @property
+    def shown(self) -> int:
+        """How many things are seen: nodes, boxes and frames."""
+        return self._view.root.size - 1
+
     def svg(self) -> str:
         """The picture as SVG, which needs no other file."""
         return svg_of(self.scene, self.theme)
@@ -188,7 +216,7 @@ class Picture:
         OutputPathError
             If the file cannot be written.
         """
-        path = Path(path)
+        path = path_of(path, "the picture")
         write = WRITERS.get(path.suffix.lower())
         if write is None:
             end = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
@@ -226,9 +254,8 @@ class Picture:
         return f'<div style="overflow-x: auto">{self.svg()}</div>'
 
     def __repr__(self) -> str:
-        shown = self._view.root.size - 1
         title = self.graph.title or "a tape"
-        return f"<picture of {title}: {len(self.graph)} nodes, {shown} shown>"
+        return f"<picture of {title}: {len(self.graph)} nodes, {self.shown} shown>"
 
 
 WRITERS: dict[str, Callable[[Picture], str | bytes]] = {

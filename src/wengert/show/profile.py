@@ -271,6 +271,9 @@ class Profile:
         ]
         return "\n".join([*lines, *self._notes(by, count)])
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         return self.table()
 

@@ -285,10 +285,10 @@ def _randomized(value: Any, position: int) -> Any:
 
 
 def _random(like: Any, position: int) -> Any:
-    numbers = np.random.default_rng([like.size, position]).uniform(0.5, 1.5, (2, *like.shape))
-    real, imaginary = numbers
+    draw = np.random.default_rng([like.size, position]).uniform
+    real = draw(0.5, 1.5, like.shape)
     if like.dtype.kind == "c":
-        return np.asarray(real + 1j * imaginary, dtype=like.dtype)
+        return np.asarray(real + 1j * draw(0.5, 1.5, like.shape), dtype=like.dtype)
     return np.asarray(real, dtype=like.dtype if like.dtype.kind == "f" else float)
 
 

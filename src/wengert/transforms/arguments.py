@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert import tree
 from wengert.errors import ArgumentError, ShapeError, SourceTypeError, TargetTypeError
-from wengert.tape.array import Array
+from wengert.tape.array import Array, concrete
 from wengert.tape.stacking import stack
 
 _FLOATS = frozenset({float, np.float64, np.float32, np.float16, np.longdouble})
@@ -219,7 +219,7 @@ def _no_source(leaf: Any, call: Call, position: int) -> SourceTypeError:
 
 def target_leaf(leaf: Any, transform: str) -> Any:
     """A leaf of what the function returned, as a number or array of floats."""
-    if isinstance(leaf, Array):
+    if isinstance(leaf, Array) and not (leaf.tape.is_program and leaf.dtype.kind in "iub"):
         return leaf.current()
     if isinstance(leaf, np.ndarray) and leaf.dtype == object:
         leaf = stack(leaf)
@@ -242,7 +242,7 @@ def target_leaf(leaf: Any, transform: str) -> Any:
         remedy = "Return a number, an array, or a tree (tuple, list, dict, dataclass) of them."
     raise TargetTypeError(
         f"{transform} needs a function that returns floating-point numbers, but it returned "
-        f"{found} ({leaf!r:.60}).",
+        f"{found} ({concrete(leaf)!r:.60}).",
         remedy,
     )
 

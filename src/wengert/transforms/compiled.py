@@ -50,7 +50,7 @@ def compile(
         their own. `f` runs once for each signature (shapes, dtypes, trees, static arguments) and
         each way that its decisions lead; what it does besides computing (printing, changing
         arguments or globals) happens only then, and what it takes from outside itself stays as it
-        was then.
+        was then. Its ``into(out, *args)`` writes the arrays of the result into those of `out`.
 
     Raises
     ------

@@ -215,6 +215,34 @@ def test_a_wrong_number_of_arguments_and_keywords_go_to_the_fallback():
     assert f(*[1.0] * 100)[1] == (1.0,) * 100
 
 
+@pytest.mark.parametrize("is_known", [True, False], ids=["native", "ctypes"])
+def test_keywords_are_taken_in_any_order(is_known, monkeypatch):
+    if not is_known:
+        monkeypatch.setattr(layout, "is_known", lambda: False)
+    keywords = {"b": [1], "c": Static(3), "a": 2}
+    specs = (PYTHON, array(2, dtype="f"), SCALAR)
+    signature = Signature(specs, (0,), specs, (0, 2, 1), keywords)
+    x, scalar = np.ones(2, "f"), np.float64(4)
+    f = bound(copying(3), signature).call
+    objects = [x, scalar, keywords]
+    before = [sys.getrefcount(each) for each in objects]
+    for _ in range(1000):
+        assert f(2.0, a=scalar, b=[x], c=3)[:2] == (2.0, 4.0)
+        assert f(2.0, c=3, b=[x], a=scalar)[:2] == (2.0, 4.0)
+        for wrong in [
+            {"a": scalar, "b": [x]},
+            {"a": scalar, "b": [x], "d": 3},
+            {"a": scalar, "b": [x], "c": 4},
+            {"a": scalar, "b": x, "c": 3},
+            {"a": scalar, "b": [x], "c": 3, "d": 3},
+        ]:
+            assert f(2.0, **wrong) == ("fallback", (2.0,), wrong)
+    assert f(a=scalar, b=[x], c=3)[:2] == ("fallback", ())
+    assert f(2.0, scalar, b=[x], c=3)[:2] == ("fallback", (2.0, scalar))
+    del wrong
+    assert [sys.getrefcount(each) for each in objects] == before
+
+
 def test_an_equal_dtype_that_is_another_object_fits():
     f = identity(array(3))
     dtype = np.dtype("f8", copy=True)

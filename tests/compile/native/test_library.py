@@ -263,6 +263,50 @@ def test_strided_and_other_operands():
     check("solve_matrices", random((2, 1, 3, 3)), random((4, 3, 2), seed=3))
 
 
+@pytest.mark.parametrize("dtype", "fdFD")
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (3, 4, 4), (2, 1, 6, 6), (0, 4, 4), (0, 0)])
+@pytest.mark.parametrize("lower", [False, True])
+def test_triangular_systems(dtype, shape, lower):
+    a = random(shape, dtype) / 4 + 2 * np.eye(shape[-1], dtype=dtype)
+    for unit in (False, True):
+        given = {"lower": lower, "unit_diagonal": unit}
+        for b in (random((*shape[:-1], 3), dtype, seed=2), random((shape[-1], 1), dtype, seed=3)):
+            check("solve_triangular", a, b, **given)
+            check("solve_triangular", a.mT, b, **given)
+            check("solve_triangular", a, np.asfortranarray(b), **given)
+
+
+def test_triangular_systems_with_operands_of_other_layouts():
+    a = random((12, 12)) / 8 + 2 * np.eye(12)
+    for x in (a[::2, ::2], a[::-1, ::-1][:6, :6], a[:6, :6], a[3:9, :6].T, a[:6, :6].astype("f")):
+        for lower in (True, False):
+            given = {"lower": lower, "unit_diagonal": False}
+            check("solve_triangular", x, random((6, 3)), **given)
+            check("solve_triangular", x, random((6, 1), "F"), **given, rtol=1e-5)
+            check("solve_triangular", x, random((3, 6)).T, **given)
+    check("solve_triangular", a[:3, :3].astype(int), np.ones((3, 2), int), **given)
+
+
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (5, 5), (64, 64), (65, 65), (200, 200), (3, 4, 4), (0, 0)]
+)
+def test_pullback_of_the_cholesky_factor(dtype, shape):
+    low = np.linalg.cholesky(positive(shape, dtype))
+    check("cholesky_pullback", low, random(shape, dtype, seed=1))
+
+
+def test_pullback_with_operands_of_other_layouts():
+    low, given = np.linalg.cholesky(positive((70, 70), "d")), random((70, 70), seed=1)
+    junk = np.triu(np.full((70, 70), np.nan), 1)
+    check("cholesky_pullback", np.asfortranarray(low), given.T)
+    check("cholesky_pullback", low + junk, given + junk)
+    check("cholesky_pullback", low[:50, :50], given[10:60, :50])
+    check("cholesky_pullback", low, np.broadcast_to(given, (2, 70, 70)))
+    with pytest.raises(RefusedError):
+        run("cholesky_pullback", low.astype(complex), given)
+
+
 def test_large_matrices():
     a = positive((120, 120), "d")
     check("cholesky_factor", a, upper=False)
@@ -319,6 +363,13 @@ def test_a_matrix_that_cannot_be_factored_is_numpys_error(count):
     for name, a, others, parameters, message in [
         ("inv", singular, (), {}, "Singular matrix"),
         ("solve_matrices", singular, (np.ones((3, 2)),), {}, "Singular matrix"),
+        (
+            "solve_triangular",
+            singular,
+            (np.ones((3, 2)),),
+            {"lower": True, "unit_diagonal": False},
+            "Singular matrix",
+        ),
         ("cholesky_factor", indefinite, (), {"upper": False}, "Matrix is not positive definite"),
     ]:
         with pytest.raises(np.linalg.LinAlgError, match=message) as ours:

@@ -44,7 +44,7 @@ def operand_for(name, row):
         return np.add.outer(np.arange(13), np.arange(13)) % 2 == 0
     if name in "cd":
         return Constant(0.25)
-    if name == "x" and "where(c, x, 0), 0)" in text:
+    if name == "x" and "where(c, x, 0)" in text and "not_equal" in text:
         return Constant(3.0)
     if name == "x" and "sum" in text and "reshape" in text:
         return values.reshape(13, 1, 1)[:, :, 0]

@@ -195,7 +195,7 @@ def test_a_result_that_is_not_one_number_is_refused(f, tmp_path):
 
 
 def test_a_result_that_depends_on_no_input_is_refused(tmp_path):
-    with pytest.raises(NonScalarTargetError, match="no result depends"):
+    with pytest.raises(NonScalarTargetError, match="no result that depends"):
         player(lambda x: 2.0, 2.0, path=tmp_path / "page.html")
 
 

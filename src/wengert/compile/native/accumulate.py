@@ -10,7 +10,7 @@ from __future__ import annotations
 from wengert.compile import views
 from wengert.compile.native import reduce
 from wengert.compile.native.elements import Elements
-from wengert.compile.native.memory import ACCESS, ATTRIBUTES, PARAMETERS, Memory, Pointers
+from wengert.compile.native.memory import ACCESS, KERNEL, PARAMETERS, Memory, Pointers
 from wengert.compile.native.types import (
     Code,
     Scalar,
@@ -78,7 +78,7 @@ class Accumulator:
             high = code.op(f"mul i64 %end, {self.strides[outer]}")
         loop = open_loop(code, low, high)
         store(code, first, self._element(code, slot, loop.turn), ACCESS)
-        close_loop(code, loop, self.memory.loop_metadata())
+        close_loop(code, loop, self.memory.loop_metadata(self.size))
 
     def _element(self, code: Code, pointer: str, index: str) -> str:
         dtype = self.op.spec.dtype
@@ -102,7 +102,7 @@ class Accumulator:
             store(body, register.value(body), result)
         else:
             self._finish_many(body, result, partials)
-        text = [f"define internal void @{symbol}({PARAMETERS}) {ATTRIBUTES} {{", "entry:"]
+        text = [f"define internal void @{symbol}({PARAMETERS}) {KERNEL} {{", "entry:"]
         text += [*names.allocas, *head.lines, *body.lines, "  ret void", "}"]
         self.memory.symbols["@" + symbol] = "\n".join(text)
         code.do(f"call void @{symbol}(ptr %inputs, ptr %outputs, ptr %arena)")
@@ -121,7 +121,7 @@ class Accumulator:
         x = load(body, target, dtype, 0, ACCESS)
         y = load(body, self._element(body, partials, place), dtype, 0, ACCESS)
         store(body, reduce.combine(self.op, body, x, y), target, ACCESS)
-        close_loop(body, inner, self.memory.loop_metadata())
+        close_loop(body, inner, self.memory.loop_metadata(self.size))
         close_loop(body, outer)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.compile.composites import CHECKED
 from wengert.compile.fuse import CALL, SCALARS, Home, Step
-from wengert.compile.native import bounds, call, calls, engine, library
+from wengert.compile.native import bounds, call, calls, elementary, engine, library
 from wengert.compile.native.callbacks import Callback, Callbacks
 from wengert.compile.native.elements import Elements
 from wengert.compile.native.iterate import write_loop
@@ -33,7 +33,7 @@ from wengert.tape.columns import Constant
 
 _WORTH_RELEASING = 100_000  # flops and bytes: some 50 us, beside which 0.1 us is little
 _ARGUMENTS = "ptr %inputs, ptr %outputs, ptr %arena"
-_LONG = 400  # operations of straight-line code from which on it calls elementary functions
+_LONG = 400  # operations of straight-line code from which on each stretch is a function
 
 
 class Module:
@@ -96,7 +96,8 @@ class Writer:
         none = self.division.steps[0].home if self.division.steps else Home(0, SCALARS)
         self.elements = Elements(self.division, none, names, self.pointers, flags=self.memory.flags)
         self.code = self.elements.sections[0]
-        self.code.is_cold = module.scalars > _LONG
+        is_repeated = bool(linkage) and module.scalars <= _LONG  # the body of a loop of numbers
+        self.code.called = elementary.BRANCHING if is_repeated else elementary.NAMES
         self.guards: dict[int, list[int]] = {}
         for number, guard in enumerate(memory.plan.program.guards):
             self.guards.setdefault(guard.value, []).append(number)
@@ -289,6 +290,7 @@ class Native:
         self._fill()
         prototype = ctypes.PYFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 3)
         self._function = prototype(self.unit.address("plan"))
+        self._arenas: list[np.ndarray] = []  # that no call uses
 
     def _emit(self, signature: Signature) -> call.Entry:
         """Write the entry that Python calls into the module."""
@@ -312,8 +314,15 @@ class Native:
             ctypes.c_void_p.from_address(table + 8 * k).value = array.ctypes.data
         self._records = self.module.callbacks.bind(self.unit.variable)
 
-    def run(self, inputs: Sequence[Any]) -> list[Any]:
+    def run(self, inputs: Sequence[Any], given: Sequence[np.ndarray | None] = ()) -> list[Any]:
         """Run on values of the program's specs.
+
+        Parameters
+        ----------
+        inputs : sequence
+            Of numbers and arrays.
+        given : sequence, optional
+            An array that each output is written into; None for one of its own.
 
         Raises
         ------
@@ -323,10 +332,17 @@ class Native:
         program = self.plan.program
         held = [_as_memory(x, spec) for x, spec in zip(inputs, program.inputs, strict=True)]
         specs = [program.spec(x) for x in program.outputs]
-        results = [np.empty(spec.shape, spec.dtype) for spec in specs]
-        arena = np.empty(self.module.memory.arena + 64, np.uint8)
+        results = [
+            np.empty(spec.shape, spec.dtype) if own is None else own
+            for spec, own in zip(specs, given or [None] * len(specs), strict=True)
+        ]
+        try:
+            arena = self._arenas.pop()
+        except IndexError:  # the first call, or others are under way
+            arena = np.empty(self.module.memory.arena + 64, np.uint8)
         start = arena.ctypes.data + -arena.ctypes.data % 64
         status = self._function(_addresses(held), _addresses(results), start)
+        self._arenas.append(arena)
         bounds.verify(self.module.symbols, self.unit.variable)
         if status > 0:
             raise GuardFailed(program.guards[status - 1])

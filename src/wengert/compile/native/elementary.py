@@ -1,13 +1,14 @@
 """Elementary functions of `math/` as functions of a module's text, defined once and called by name.
 
-In loops they are inlined, so that LLVM vectorises the loop around them; in long straight-line code
-they are called, so that compile time does not grow with their size.
+In loops over arrays they are inlined, so that LLVM vectorises the loop around them; in code of
+numbers they are called, so that compile time does not grow with their size.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from typing import NamedTuple
 
 import llvmlite.ir as ir
 
@@ -15,38 +16,41 @@ from wengert.compile.native import math
 from wengert.compile.native.types import Code
 
 NAMES = frozenset(math.NAMES)
+BRANCHING = frozenset(math.CALLED)  # called, they take a short way for most arguments
 
 _TYPES = {"double": ir.DoubleType(), "float": ir.FloatType()}
 
 
 def emit(name: str, code: Code, kind: str, *operands: str) -> str:
     """A call of an elementary function; its definition goes to the module."""
-    way = "call" if code.is_cold else "inline"
-    symbol = f"@wg.{name}.{kind}.{way}"
-    if symbol not in code.names.symbols:
-        code.names.symbols.update(_definition(name, kind, len(operands), way))
-    return code.op(f"call {kind} {symbol}({', '.join(f'{kind} {x}' for x in operands)})")
+    made = _definition(name, kind, len(operands), is_inline=name not in code.called)
+    for symbol, text in made.texts.items():
+        code.names.symbols.setdefault(symbol, text)
+    arguments = ", ".join(f"{kind} {x}" for x in operands)
+    value = code.op(f"call {made.result} {made.symbol}({arguments}) {made.attribute}")
+    if made.which is None:
+        return value
+    return code.op(f"extractvalue {made.result} {value}, {made.which}")
+
+
+class Definition(NamedTuple):
+    """A function as text: what is called, how, and the definitions that it needs, by symbol."""
+
+    symbol: str
+    result: str
+    attribute: str
+    which: int | None  # of several results
+    texts: dict[str, str]
 
 
 @functools.cache
-def _definition(name: str, kind: str, count: int, way: str) -> dict[str, str]:
-    """The function, and what it needs declared, by symbol."""
+def _definition(name: str, kind: str, count: int, *, is_inline: bool) -> Definition:
     module = ir.Module()
-    type_ = _TYPES[kind]
-    function = ir.Function(
-        module, ir.FunctionType(type_, [type_] * count), f"wg.{name}.{kind}.{way}"
-    )
-    function.linkage = "internal"
-    function.attributes.add("alwaysinline" if way == "inline" else "noinline")
-    builder = ir.IRBuilder(function.append_basic_block())
-    builder.ret(math.emit(name, builder, list(function.args)))
-    found: dict[str, str] = {}
-    for value in module.global_values:
-        text = str(value).strip()
-        if getattr(value, "blocks", None):
-            # Nothing in it touches memory: said, it may be hoisted, merged and dropped.
-            text = re.sub(
-                r"(alwaysinline|noinline)", r"\1 nounwind willreturn memory(none)", text, count=1
-            )
-        found["@" + value.name.strip('"')] = re.sub(r'@"([\w.]+)"', r"@\1", text)
-    return found
+    function, which = math.define(name, module, [_TYPES[kind]] * count, inline=is_inline)
+    texts = {
+        "@" + value.name: re.sub(r'@"([\w.]+)"', r"@\1", str(value).strip())
+        for value in module.global_values
+    }
+    attribute = "alwaysinline" if is_inline else "noinline"
+    result = str(function.function_type.return_type)
+    return Definition("@" + function.name, result, attribute, which, texts)

@@ -103,6 +103,7 @@ def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine, level: int) -
     options.loop_vectorization = level > 1
     options.slp_vectorization = level > 1
     options.loop_interleaving = level > 1
+    options.loop_unrolling = False  # but where code asks for it (`Memory.loop_metadata`)
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
 

@@ -137,8 +137,8 @@ class Writer:
         self.check_keyword_count()
         for k, tree in enumerate(self.signature.arguments):
             self.check(tree, self.load("%args", 8 * k), is_nested=False)
-        for name, tree in self.signature.keywords.items():
-            self.check(tree, self.keyword(name), is_nested=False)
+        for word, tree in self.signature.keywords.items():
+            self.check(tree, self.keyword(word), is_nested=False)
         first = len(code.lines)  # the array of what is owned begins here, when its size is known
         self.allocate_outputs()
         for pointer in self.nested:

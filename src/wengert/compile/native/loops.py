@@ -18,7 +18,8 @@ from wengert.compile.access import Scan
 from wengert.compile.fuse import Step
 from wengert.compile.native.accumulate import Accumulator, Register
 from wengert.compile.native.elements import Elements
-from wengert.compile.native.memory import ACCESS, ATTRIBUTES, PARAMETERS, Memory, Pointers
+from wengert.compile.native.memory import ACCESS, ATTRIBUTES, KERNEL, PARAMETERS, Memory, Pointers
+from wengert.compile.native.skips import is_worth_a_branch, mask_of
 from wengert.compile.native.types import Code, Names, Scalar, close_loop, open_loop, store
 
 _BLOCK = 1024  # elements that one register accumulates, and the least that a block of rows has
@@ -152,9 +153,7 @@ class Nest:
         body = Code(names)
         for ranges in itertools.product(*self.cuts):
             _Piece(self, names, pointers, slots, ranges).write(body)
-        head = (
-            f"define internal void @{self.name}({PARAMETERS}, i64 %begin, i64 %end) {ATTRIBUTES} {{"
-        )
+        head = f"define internal void @{self.name}({PARAMETERS}, i64 %begin, i64 %end) {KERNEL} {{"
         lines = [head, "entry:", *names.allocas, *code.lines, *body.lines, "  ret void", "}"]
         return "\n".join(lines)
 
@@ -255,6 +254,7 @@ class _Piece:
             register.add(self._operand(register.part.value))
         for value, x in results:
             self._store(value, x, inner)
+        self.mask = self._mask()
         skip = self._clip(code)
         self._nest(code, 0)
         if skip:
@@ -263,6 +263,21 @@ class _Piece:
 
     def _operand(self, value: int) -> Scalar:
         return self.elements.at(self.nest.division.op(value).operands[0], self.own)
+
+    def _mask(self) -> str:
+        """What must be true for the innermost loop to do anything; "" if nothing is known."""
+        nest, depth = self.nest, len(self.ranges)
+        kinds = {r.part.op.primitive.name for r in self.registers}
+        if nest.stores or depth < 2 or kinds != {"sum"}:
+            return ""
+        operands = [nest.division.op(r.part.value).operands[0] for r in self.registers]
+        mask, *others = [mask_of(nest.division, x, self.own) for x in operands]
+        if mask is None or any(other != mask for other in others):
+            return ""
+        if not is_worth_a_branch(nest.division, mask, nest.extent(nest.groups[-1])):
+            return ""
+        holds = self.elements.at(mask.operand, mask.at)
+        return holds.parts[0] if holds.depth < depth and holds.dtype == bool else ""
 
     def _store(self, value: int, x: Scalar, inner: Code) -> None:
         spec = self.nest.division.specs[value]
@@ -293,12 +308,24 @@ class _Piece:
         low, high = map(str, self.ranges[depth])
         if depth == 0:
             low, high = self.begin, self.end
+        skip = self._skip(code) if is_inner and self.mask else ""
         if is_inner:
             for register in self.registers:
                 register.begin(code)
         loop = open_loop(code, low, high, self.indices[depth])
         self._nest(code, depth + 1)
-        close_loop(code, loop, self.nest.memory.loop_metadata() if is_inner else "")
+        turns = self.ranges[depth][1] - self.ranges[depth][0] if depth else 0
+        close_loop(code, loop, self.nest.memory.loop_metadata(turns) if is_inner else "")
         if is_inner:
             for register in self.registers:
                 register.end(code)
+        if skip:
+            code.do(f"br label %{skip}")
+            code.start(skip)
+
+    def _skip(self, code: Code) -> str:
+        """Leave out the innermost loop where it adds zeros; the label behind it."""
+        some, skip = self.names.label(), self.names.label()
+        code.do(f"br i1 {self.mask}, label %{some}, label %{skip}")
+        code.start(some)
+        return skip

@@ -19,6 +19,9 @@ _ALIGN = 64
 TABLE = "wg_constants"
 # LLVM prefers half the width of AVX-512, for the sake of early processors' clocks.
 ATTRIBUTES = 'nounwind "prefer-vector-width"="512"'
+# Called once, it would be inlined: the plan would be one long function, which takes LLVM longer.
+KERNEL = f"noinline {ATTRIBUTES}"
+_UNROLLED = 8  # turns of an innermost loop that is written out: the loop around it is vectorised
 PARAMETERS = "ptr %inputs, ptr %outputs, ptr %arena"
 
 
@@ -44,6 +47,7 @@ class Memory:
         self._held: list[Any] = []  # so that an id stays one object's
         symbols["!0"] = "!0 = distinct !{}"
         symbols["!1"] = '!1 = !{!"llvm.loop.parallel_accesses", !0}'
+        symbols["!2"] = '!2 = !{!"llvm.loop.unroll.full"}'
 
     def of_body(self, plan: Plan) -> Memory:
         """For the plan of a loop's body: an arena of its own, all else shared."""
@@ -61,10 +65,17 @@ class Memory:
         self.arena = at + size
         return at
 
-    def loop_metadata(self) -> str:
-        """Says of one innermost loop that its turns touch no memory of one another."""
-        number = sum(key.startswith("!") for key in self.symbols)
-        self.symbols[f"!{number}"] = f"!{number} = distinct !{{!{number}, !1}}"
+    def loop_metadata(self, turns: int = 0) -> str:
+        """Says of one innermost loop that its turns touch no memory of one another.
+
+        Others are not unrolled: that took up to half of the time of compiling, and paid little, as
+        the vectoriser has several vectors in each turn already. `turns` is how many there are, if
+        that is known.
+        """
+        last = next(key for key in reversed(self.symbols) if key.startswith("!"))
+        number = int(last[1:]) + 1
+        unrolled = ", !2" if 0 < turns <= _UNROLLED else ""
+        self.symbols[f"!{number}"] = f"!{number} = distinct !{{!{number}, !1{unrolled}}}"
         return f", !llvm.loop !{number}"
 
     def constant(self, array: np.ndarray) -> int:

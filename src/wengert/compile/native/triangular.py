@@ -6,7 +6,8 @@ does to the transposed matrices. The large calls use the threads of BLAS.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,7 +93,7 @@ def _fail_at_zero(write: Writer, matrix: str, layout: Layout, n: int) -> None:
 
 # ------------------------------------------------------------------------- pullback of the factor
 
-_LEAST, _MOST = 64, 16  # rows of a block at least; blocks at most, as each is code of its own
+_BLOCK = 64  # rows
 
 
 def pullback(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> LibraryCall | None:
@@ -116,43 +117,57 @@ def pullback(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> Lib
             matrix = write.at(place)
             write.copy_rows(matrix)
         write.copy_rows(out, 1)
-        size = max(_LEAST, -(-n // _MOST))
-        for end in range(n, 0, -size):
-            _pull_block(_Rows(write.code, dtype, n), matrix, out, max(0, end - size), end)
-        clear_triangle(write.code, out, n, n, dtype, is_upper=True)
+        code, size = write.code, min(n, _BLOCK)
+        with Loop(code, -(-n // size), as_it_is=True) as number:  # from the last block to the first
+            end = code.op(f"sub i64 {n}, {code.op(f'mul i64 {number}, {size}')}")
+            start = code.op(f"sub i64 {end}, {size}")
+            is_first = code.op(f"icmp slt i64 {start}, 0")
+            start = code.op(f"select i1 {is_first}, i64 0, i64 {start}")
+            _pull_block(_Rows(code, dtype, n), matrix, out, start, end)
+        clear_triangle(code, out, n, n, dtype, is_upper=True)
 
     return step.planned(body)
 
 
-def _pull_block(rows: _Rows, factor: str, out: str, start: int, end: int) -> None:
+def _pull_block(rows: _Rows, factor: str, out: str, start: str, end: str) -> None:
     """Pull one block of rows of the factorisation back; in its corner remains its pullback."""
-    size, below = end - start, rows.n - end
+    count = rows.code.op(f"sub i64 {end}, {start}")
+    rest = rows.code.op(f"sub i64 {rows.n}, {end}")
+    size, below, before = rows.length(count), rows.length(rest), rows.length(start)
     corner, left = rows.at(factor, start, start), rows.at(factor, start, 0)
     own, own_left = rows.at(out, start, start), rows.at(out, start, 0)
-    if below:
-        panel = rows.at(out, end, start)
-        rows.divide(corner, panel, below, size)
-        rows.subtract("N", panel, left, rows.at(out, end, 0), (below, start, size))
-        rows.subtract("T", panel, rows.at(factor, end, 0), own_left, (size, start, below))
-        rows.subtract("T", panel, rows.at(factor, end, start), own, (size, size, below))
+    panel = rows.at(out, end, start)  # where nothing is below, no call does anything
+    rows.divide(corner, panel, below, size)
+    rows.subtract("N", panel, left, rows.at(out, end, 0), (below, before, size))
+    rows.subtract("T", panel, rows.at(factor, end, 0), own_left, (size, before, below))
+    rows.subtract("T", panel, rows.at(factor, end, start), own, (size, size, below))
+    _clear_above(rows, own, count)
     rows.multiply_transposed(corner, own, size)
-    _mirror(rows, own, size)
+    _mirror(rows, own, count)
     rows.divide_transposed(corner, own, size)
     rows.divide(corner, own, size, size)
-    rows.subtract("N", own, left, own_left, (size, start, size))
-    _halve_diagonal(rows, own, size)
+    rows.subtract("N", own, left, own_left, (size, before, size))
+    _halve_diagonal(rows, own, count)
 
 
 class _Rows(NamedTuple):
-    """Operations on blocks of matrices of n columns that lie by rows."""
+    """Operations on blocks of matrices of n columns that lie by rows; lengths are pointers."""
 
     code: Code
     dtype: np.dtype[Any]
     n: int
 
-    def at(self, matrix: str, row: int, column: int) -> str:
+    def at(self, matrix: str, row: str, column: str | int) -> str:
         """A pointer to an element."""
-        return offset(self.code, matrix, row * self.n + column, self.dtype)
+        place = self.code.op(f"mul i64 {row}, {self.n}")
+        return offset(self.code, matrix, self.code.op(f"add i64 {place}, {column}"), self.dtype)
+
+    def length(self, value: str) -> str:
+        """A pointer to a length, as BLAS takes them."""
+        place = self.code.names.fresh()
+        self.code.names.allocas.append(f"  {place} = alloca i32")
+        self.code.do(f"store i32 {self.code.op(f'trunc i64 {value} to i32')}, ptr {place}")
+        return place
 
     def number(self, value: float) -> str:
         """A pointer to a constant."""
@@ -162,37 +177,48 @@ class _Rows(NamedTuple):
         """Call BLAS."""
         blas.call(self.code, f"{blas.letter(self.dtype)}{name}", *arguments)
 
-    def subtract(self, turn: str, a: str, b: str, c: str, shape: tuple[int, int, int]) -> None:
+    def subtract(self, turn: str, a: str, b: str, c: str, shape: tuple[str, str, str]) -> None:
         """``c -= a @ b``, or of ``a.T``; the shape is (rows of c, columns of c, length of sums)."""
-        m, columns, k = shape
-        if m * columns * k:
-            minus, one, n = self.number(-1.0), self.number(1.0), self.n
-            self.call("gemm", "N", turn, columns, m, k, minus, b, n, a, n, one, c, n)
+        (m, columns, k), n = shape, self.n
+        minus, one = self.number(-1.0), self.number(1.0)
+        self.call("gemm", "N", turn, columns, m, k, minus, b, n, a, n, one, c, n)
 
-    def divide(self, low: str, b: str, m: int, size: int) -> None:
+    def divide(self, low: str, b: str, m: str, size: str) -> None:
         """``b @ inv(low)``, in place."""
         self.call("trsm", "L", "U", "N", "N", size, m, self.number(1.0), low, self.n, b, self.n)
 
-    def divide_transposed(self, low: str, b: str, size: int) -> None:
+    def divide_transposed(self, low: str, b: str, size: str) -> None:
         """``inv(low).T @ b``, in place."""
         self.call("trsm", "R", "U", "T", "N", size, size, self.number(1.0), low, self.n, b, self.n)
 
-    def multiply_transposed(self, low: str, b: str, size: int) -> None:
+    def multiply_transposed(self, low: str, b: str, size: str) -> None:
         """``low.T @ b``, in place."""
         self.call("trmm", "R", "U", "T", "N", size, size, self.number(1.0), low, self.n, b, self.n)
 
 
-def _mirror(rows: _Rows, block: str, size: int) -> None:
+def _clear_above(rows: _Rows, block: str, size: str) -> None:
+    """Zero what lies above the diagonal of a block: BLAS multiplies NaN by zeros."""
+    with _facing(rows, block, size) as (_, above):
+        rows.code.do(f"store {llvm_type(rows.dtype)} {real(0.0)}, ptr {above}")
+
+
+def _mirror(rows: _Rows, block: str, size: str) -> None:
     """Copy the lower triangle of a block onto the upper one."""
-    code, dtype, kind = rows.code, rows.dtype, llvm_type(rows.dtype)
-    with Loop(code, size) as i, Loop(code, i, as_it_is=True) as j:
-        below = code.op(f"add i64 {code.op(f'mul i64 {i}, {rows.n}')}, {j}")
-        above = code.op(f"add i64 {code.op(f'mul i64 {j}, {rows.n}')}, {i}")
-        x = code.op(f"load {kind}, ptr {offset(code, block, below, dtype)}")
-        code.do(f"store {kind} {x}, ptr {offset(code, block, above, dtype)}")
+    kind = llvm_type(rows.dtype)
+    with _facing(rows, block, size) as (below, above):
+        x = rows.code.op(f"load {kind}, ptr {below}")
+        rows.code.do(f"store {kind} {x}, ptr {above}")
 
 
-def _halve_diagonal(rows: _Rows, block: str, size: int) -> None:
+@contextmanager
+def _facing(rows: _Rows, block: str, size: str) -> Iterator[tuple[str, str]]:
+    """A loop over the elements below the diagonal, and those above it that face them."""
+    code = rows.code
+    with Loop(code, size, as_it_is=True) as i, Loop(code, i, as_it_is=True) as j:
+        yield rows.at(block, i, j), rows.at(block, j, i)
+
+
+def _halve_diagonal(rows: _Rows, block: str, size: str) -> None:
     code, kind = rows.code, llvm_type(rows.dtype)
     with Loop(code, size, as_it_is=True) as i:
         place = offset(code, block, code.op(f"mul i64 {i}, {rows.n + 1}"), rows.dtype)

@@ -96,7 +96,7 @@ class Code:
         self.names = names
         self.lines: list[str] = []
         self.flags = ""  # of floating-point arithmetic: "fast " or nothing
-        self.is_cold = False  # long straight-line code calls elementary functions, and inlines none
+        self.called: frozenset[str] = frozenset()  # elementary functions not to be inlined
 
     def op(self, text: str) -> str:
         """One instruction; the name of what it gives."""

@@ -12,7 +12,7 @@ from math import prod
 from wengert.compile import views
 from wengert.compile.native import elementwise
 from wengert.compile.native.elements import Elements
-from wengert.compile.native.memory import ATTRIBUTES, PARAMETERS, Memory, Pointers
+from wengert.compile.native.memory import KERNEL, PARAMETERS, Memory, Pointers
 from wengert.compile.native.types import (
     INT64,
     Code,
@@ -122,7 +122,7 @@ def _nest(
         main.lines += section.lines
     for loop in reversed(loops):
         close_loop(main, loop)
-    head = f"define internal void @{name}({PARAMETERS}) {ATTRIBUTES} {{"
+    head = f"define internal void @{name}({PARAMETERS}) {KERNEL} {{"
     lines = [head, "entry:", *names.allocas, *entry.lines, *main.lines, "  ret void", "}"]
     memory.symbols["@" + name] = "\n".join(lines)
     code.do(f"call void @{name}(ptr %inputs, ptr %outputs, ptr %arena)")
@@ -145,7 +145,7 @@ def write_check(memory: Memory, code: Code, spec: Spec, pointer: str, size: int,
         before = inner.op(f"load i1, ptr {found}")
         inner.do(f"store i1 {inner.op(f'or i1 {before}, {is_bad}')}, ptr {found}")
         close_loop(inner, loop)
-    head = f"define internal i1 @{name}(ptr %index) {ATTRIBUTES} {{"
+    head = f"define internal i1 @{name}(ptr %index) {KERNEL} {{"
     result = inner.op(f"load i1, ptr {found}")
     lines = [head, "entry:", *inner.names.allocas, *inner.lines, f"  ret i1 {result}", "}"]
     memory.symbols["@" + name] = "\n".join(lines)

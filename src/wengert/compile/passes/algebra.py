@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert.compile.passes.inference import is_view
 from wengert.compile.passes.patterns import computed
+from wengert.compile.passes.ranges import range_of
 from wengert.compile.passes.rewrite import Table, Value, rewrite
 from wengert.compile.program import Program
 from wengert.primitives.arithmetic import absolute, multiply, square
@@ -73,8 +74,13 @@ def is_number_beside(c: Value, x: Value) -> bool:
 
 
 def is_never_zero(x: Value) -> bool:
-    """True for constants without a 0."""
-    return x.constant is not None and bool(np.all(np.not_equal(x.constant, 0)))
+    """True for constants without a 0, and what is in a range without it."""
+    if x.constant is not None:
+        return bool(np.all(np.not_equal(x.constant, 0)))
+    if x.dtype.kind != "f":
+        return False
+    found = range_of(x)
+    return found is not None and found[0] >= float(np.finfo(x.dtype).tiny)
 
 
 def is_mask(c: Value) -> bool:
@@ -217,6 +223,8 @@ ALGEBRA = [
     rewrite(lambda c, x: either(c, x * c, 0),  lambda c, x: either(c, x, 0), when=is_mask),
     rewrite(lambda x, shape: broadcast(x, shape=shape) != 0,
             lambda x, shape: broadcast(x != 0, shape=shape), mixed=True, kinds=ANY),
+    rewrite(lambda c, x, shape: reshape_to(either(c, x, 0), shape=shape) != 0,
+            lambda c, x, shape: reshape_to(c, shape=shape), when=is_never_zero, mixed=True),
     # with other rounding
     rewrite(lambda x: np.exp(np.log(x)),    lambda x: x, when=is_positive, exact=False),
     rewrite(lambda x: np.log(np.exp(x)),    lambda x: x, exact=False),  # exp overflows above 709
