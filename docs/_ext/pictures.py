@@ -73,7 +73,8 @@ class PictureDirective(Drawing):
             picture.theme = theme
             scrolls = f'<div class="only-{theme}" style="overflow-x: auto">'
             # As wide as the page, while that leaves the texts large enough to read.
-            fits = f'<svg style="max-width: 100%; min-width: {0.7 * picture.scene.width:.0f}px" '
+            least = f"min-width: {0.7 * picture.scene.width:.0f}px"
+            fits = f'<svg style="max-width: 100%; height: auto; {least}" '
             parts.append(f"{scrolls}{picture.svg().replace('<svg ', fits, 1)}</div>")
         return [*self.shown_code(), self.figure("".join(parts))]
 

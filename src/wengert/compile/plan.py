@@ -169,10 +169,8 @@ def _scanned(division: Division, step: Step, roots: list[tuple[Operand, Index]])
             return set()
     else:
         scan = Scan(division, step.home, [(0, n) for n in shape])
-    if 0 in shape:
-        return set()
     scan.extents = [(0, n) for n in shape]
-    for operand, index in roots:
+    for operand, index in roots if 0 not in shape else ():
         if step.home.rank == CALL:
             scan.follow(operand, index)
         else:

@@ -85,7 +85,9 @@ def draw_network() -> Drawn:
     """A network of three layers."""
     rng = np.random.default_rng(0)
     params = [(rng.normal(size=s), np.zeros(s[1])) for s in ((3, 5), (5, 4), (4, 2))]
-    return draw(network, params, rng.normal(size=(10, 3)), rng.normal(size=(10, 2)), widest=WIDTH)
+    return draw(
+        network, params, rng.normal(size=(10, 3)), rng.normal(size=(10, 2)), widest=0.85 * WIDTH
+    )
 
 
 def draw_recurrent() -> Drawn:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wengert.compile.native.build import build
-from wengert.compile.plan import ALIGNMENT, plan
+from wengert.compile.plan import ALIGNMENT, plan, step_reads
 from wengert.compile.program import Guard, GuardFailed
 from wengert.primitives.taking import HOLE
 
@@ -113,3 +113,25 @@ def test_an_index_out_of_range_raises_as_numpy_does():
     with pytest.raises(IndexError, match="index 4 is out of bounds for axis 1 with size 4"):
         native.run([x, np.array([0, 4])])
     agree(code, [x, np.array([-4, 3])])
+
+
+def test_an_update_that_writes_nothing_reads_what_it_begins_from():
+    """Nothing else may lie where the numbers are that the array is made of."""
+    x, number = np.arange(8.0), np.float64(1.5)
+    nothing = {"path": (("getitem", (np.s_[-4::-2],)),)}
+    lines = [
+        ("exp", (1,), {}),
+        ("multiply", (2, 2.0), {}),
+        ("stack", (2, 3, 2), {"axis": 0}),
+        ("read", (4,), nothing),
+        ("sum", (0,), {"axis": (0,), "keepdims": False}),
+        ("write", (4, 5), nothing | {"add": False}),
+        ("sum", (7,), {"axis": (0,), "keepdims": False}),
+        ("add", (6, 8), {}),
+        ("multiply", (7, 9), {}),
+    ]
+    code = program([x, number], lines, [10])
+    division = plan(code).division
+    step = next(step for step in division.steps if step.roots == [7])
+    assert step_reads(division, step) == {2, 3}
+    agree(code, [x, number])
