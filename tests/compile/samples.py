@@ -1,4 +1,4 @@
-"""The registry's samples as functions to compile: of what is drawn in them, with two draws of that."""
+"""The registry's samples as functions to compile, of what is drawn in them."""
 
 from __future__ import annotations
 

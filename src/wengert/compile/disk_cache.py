@@ -75,9 +75,14 @@ class DiskCache:
 
     Examples
     --------
-    >>> cache = DiskCache(directory)                                    # doctest: +SKIP
-    >>> name = key(assembly, cpu, features)                             # doctest: +SKIP
-    >>> code = cache.lookup(name) or cache.store(name, build(assembly)) # doctest: +SKIP
+    >>> import tempfile
+    >>> from wengert.compile.disk_cache import DiskCache, key
+    >>> cache = DiskCache(tempfile.mkdtemp())
+    >>> name = key("define void @f() { ret void }", "some cpu")
+    >>> cache.lookup(name) is None
+    True
+    >>> cache.store(name, b"machine code") == cache.lookup(name)
+    True
     """
 
     def __init__(self, directory: str | os.PathLike[str], max_bytes: int = MAX_BYTES):

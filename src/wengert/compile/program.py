@@ -295,4 +295,4 @@ def verify(program: Program) -> None:
         assert 0 <= guard.value < total, f"guard on {guard.value}"
         spec = program.spec(guard.value)
         assert spec.shape == (), f"guard on {spec}"
-        assert spec.dtype.kind in "bi", f"guard on {spec}"
+        assert spec.dtype.kind in "biu", f"guard on {spec}"

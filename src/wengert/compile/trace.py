@@ -34,7 +34,7 @@ from wengert.tape.regular import FINITE, GIVEN, REGULAR, grade, grade_of
 from wengert.tape.writing import put
 
 _WHOLE = frozenset("iub")
-_ADD = REGISTRY.find(np.add)
+_ADD = REGISTRY.primitives["add"]
 _FLOATS = {float: spec_of(0.0), np.float64: spec_of(np.float64(0))}  # what long programs are of
 _PYTHON = frozenset({bool, int, float, complex})
 _PLAIN = frozenset({bool, int, float, str, type(None), np.dtype, type, slice})

@@ -459,7 +459,7 @@ _COMPARISONS = {
     "eq": (np.equal, operator.eq),
     "ne": (np.not_equal, operator.ne),
 }
-_UNARY = {
+_UNARY: dict[str, tuple[np.ufunc, Any]] = {
     "neg": (np.negative, operator.neg),
     "pos": (np.positive, operator.pos),
     "abs": (np.absolute, operator.abs),

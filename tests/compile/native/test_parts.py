@@ -1,4 +1,4 @@
-"""Results in parts, of which some are not read: then NumPy computes, on what lies as it wants it."""
+"""Results in parts, some of them not read: NumPy computes, of what lies as it wants it."""
 
 from __future__ import annotations
 
