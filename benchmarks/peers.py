@@ -60,6 +60,8 @@ class Peer:
             return "not written"
         if self.name == "torch_idiom" and workload.torch_idiom is None:
             return "same"
+        if self.name == "numpy" and workload.derivative != "gradient":
+            return "no value"
         if self.name == "cpp" and workload.cpp is None:
             return "not written"
         return workload.lacks.get(self.name.removesuffix("_idiom"))

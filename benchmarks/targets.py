@@ -82,7 +82,7 @@ def _speed_verdict(target: Target, result: Speed) -> Verdict:
 
 def verdict_on(target: Target, result: Speed, ours: str) -> Verdict:
     """Return the verdict on one target, with the label that is ours."""
-    promise = f"{target.workload}: at most {target.limit:.2g}x {target.peer}"
+    promise = f"{target.workload}: at most {target.limit:.3g}x {target.peer}"
     ratio = result.ratio(ours, target.peer)
     if ratio is None:
         missing = ours if ours in result.notes else target.peer
