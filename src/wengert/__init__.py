@@ -34,6 +34,7 @@ from wengert.frontends.variables import Variable, constant
 from wengert.intercept import adapt
 from wengert.show.explain import explain
 from wengert.show.flow import Flow
+from wengert.show.notebook import load_ipython_extension, widget  # noqa: F401 (for %load_ext)
 from wengert.show.picture import draw
 from wengert.show.player import player
 from wengert.show.profile import profile
@@ -115,4 +116,5 @@ __all__ = [
     "value_and_grad",
     "vjp",
     "vmap",
+    "widget",
 ]

@@ -1,7 +1,7 @@
 """Tapes get their views as methods: the layers below hold data, this one shows it.
 
-``tape.draw()``, ``tape.log()``, ``tape.player(path)`` and ``tape.profile()`` are the functions of
-the same names with the tape as first argument.
+``tape.draw()``, ``tape.log()``, ``tape.player(path)``, ``tape.widget()`` and ``tape.profile()`` are
+the functions of the same names with the tape as first argument.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from wengert.errors import TapeSizeError
 from wengert.frontends.gradient_tape import GradientTape
 from wengert.frontends.nodes import Tape
 from wengert.show.log import tape_log
+from wengert.show.notebook import widget
 from wengert.show.picture import draw
 from wengert.show.player import player
 from wengert.show.profile import profile
@@ -47,6 +48,7 @@ METHODS: tuple[tuple[str, Callable[..., Any], tuple[type, ...], str], ...] = (
     ("draw", draw, KINDS, "Draw the tape: see `wengert.draw`."),
     ("log", tape_log, KINDS, "Read the tape as text, with shapes and lines."),
     ("player", _player, KINDS, "Write a page: see `wengert.player`."),
+    ("widget", widget, KINDS, "Step through it in a notebook: see `wengert.widget`."),
     ("profile", profile, KINDS, "Measure each entry: see `wengert.profile`."),
     ("__repr__", _hint, (GradientTape,), "How to look at it."),
     ("_repr_svg_", _svg, (Trace, Tape), "What a notebook shows."),

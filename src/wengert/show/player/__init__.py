@@ -75,26 +75,55 @@ def player(
     >>> page.name
     'circuit.html'
     """
+    graph, notes = _read(tape, args, parameters, kwargs)
+    return write_text(path, page_of(graph, title=title, notes=notes), "the player")
+
+
+def player_data(
+    tape: Any,
+    *args: Any,
+    title: str | None = None,
+    parameters: Collection[str] = (),
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """What the page of `player` knows of a tape; `mountPlayer` takes it."""
+    graph, notes = _read(tape, args, parameters, kwargs)
+    return _data(graph, title, notes)
+
+
+def _read(
+    tape: Any, args: tuple[Any, ...], parameters: Collection[str], kwargs: dict[str, Any]
+) -> tuple[Graph, list[str]]:
+    """The graph of a tape, and what stands below it."""
     if callable(tape) and not is_tape(tape):
         tape, args, kwargs = trace(tape, *args, **kwargs), (), {}
     graph = graph_of(tape, *args, parameters=parameters, **kwargs)
-    notes = decisions(tape) if isinstance(tape, Trace) else []
-    return write_text(path, page_of(graph, title=title, notes=notes), "the player")
+    return graph, decisions(tape) if isinstance(tape, Trace) else []
 
 
 def page_of(graph: Graph, *, title: str | None = None, notes: Sequence[str] = ()) -> str:
     """Make the page of a graph, as a string; `notes` stand below everything else."""
+    data = _data(graph, title, notes)
+    template = string.Template(_source("page.html"))
+    return template.substitute(
+        title=escape(data["title"]).encode("utf-8", "replace").decode("utf-8"),
+        css=style(),
+        javascript=javascript(),
+        data=json_in_html(data),
+    )
+
+
+def _data(graph: Graph, title: str | None, notes: Sequence[str]) -> dict[str, Any]:
     data = page_data(graph)
     data["notes"] += notes
     if title is not None:
         data["title"] = str(title)
-    template = string.Template(_source("page.html"))
-    return template.substitute(
-        title=escape(data["title"]).encode("utf-8", "replace").decode("utf-8"),
-        css=_source("page.css"),
-        javascript=javascript(),
-        data=json_in_html(data),
-    )
+    return data
+
+
+def style() -> str:
+    """The page's style."""
+    return _source("page.css")
 
 
 def javascript() -> str:
