@@ -23,6 +23,7 @@ from wengert.compile.calls import Bound, Signature, Template
 from wengert.compile.chain import Chain
 from wengert.compile.encoding import Layout
 from wengert.compile.ends import Ends
+from wengert.compile.garbage import rarely_searched
 from wengert.compile.given import Given
 from wengert.compile.guards import Path, Paths
 from wengert.compile.lower import Lowered, Options, lower
@@ -276,7 +277,8 @@ class Compiled(Viewed):
                     self._give_up(entry, _many_paths(self._budget.max_paths), at)
             if entry is None or not entry.eager:
                 try:
-                    return self._trace(entry, bound, failed, args, kwargs)
+                    with rarely_searched():
+                        return self._trace(entry, bound, failed, args, kwargs)
                 except TraceAbandoned as abandoned:
                     entry = self._entry(bound, args, kwargs)
                     self._give_up(entry, abandoned.reason, abandoned.at)

@@ -64,9 +64,9 @@ def spec_of(value: Any) -> Spec:
     return Spec(like.shape, like.dtype, "scalar" if isinstance(value, np.generic) else kind)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: long programs have many, and those take four times as long
 class Op:
-    """One operation: a primitive, what it is applied to, and what it gives.
+    """One operation: a primitive, what it is applied to, and what it gives. Nobody changes one.
 
     Attributes
     ----------

@@ -34,6 +34,7 @@ from wengert.tape.columns import Constant
 _WORTH_RELEASING = 100_000  # flops and bytes: some 50 us, beside which 0.1 us is little
 _ARGUMENTS = "ptr %inputs, ptr %outputs, ptr %arena"
 _LONG = 400  # operations of straight-line code from which on each stretch is a function
+_SHORT = 32  # operations up to which a program of numbers is inlined into its entry
 
 
 class Module:
@@ -67,8 +68,18 @@ class Module:
 
     @property
     def effort(self) -> engine.Effort:
-        """Long straight-line code is not worth, and would take, much time."""
-        return engine.QUICK if self.scalars > _LONG else engine.THOROUGH
+        """Straight-line code is not worth, and would take, much time."""
+        if self.scalars > _LONG:
+            return engine.QUICK
+        if any(step.home.rank != SCALARS for step in self.plan.steps):
+            return engine.THOROUGH
+        return engine.LEAST if self.is_short else engine.LEAN
+
+    @property
+    def is_short(self) -> bool:
+        """A few numbers: a call takes no longer than what Python does for it."""
+        are_numbers = all(step.home.rank == SCALARS for step in self.plan.steps)
+        return are_numbers and self.scalars <= _SHORT
 
 
 def _count_scalars(plan: Plan) -> int:
@@ -128,7 +139,7 @@ class Writer:
             place = entry.op(f"getelementptr ptr, ptr %context, i64 {k}")
             entry.do(f"store ptr {pointer}, ptr {place}")
         # A stretch, called once, would be inlined, and the plan be one long function again.
-        way = "noinline " if self.is_stretch else ""
+        way = "alwaysinline " if self.module.is_short else "noinline " if self.is_stretch else ""
         head = f"define {self.linkage}i32 @{self.name}({PARAMETERS}) {way}{ATTRIBUTES} {{"
         lines = [head, "entry:", *names.allocas, *entry.lines, *self.code.lines, "  ret i32 0", "}"]
         self.module.symbols["@" + self.name] = "\n".join(lines)
@@ -299,7 +310,12 @@ class Native:
         is_long = summary.flops + summary.moved > _WORTH_RELEASING
         arena = self.module.memory.arena
         return call.emit(
-            self.module.symbols, signature, arena_bytes=arena, guards=count, release_gil=is_long
+            self.module.symbols,
+            signature,
+            arena_bytes=arena,
+            guards=count,
+            release_gil=is_long,
+            is_hot=self.module.is_short,
         )
 
     def bind(self, fallback: Callable[..., Any]) -> call.Bound | None:

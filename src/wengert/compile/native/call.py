@@ -53,6 +53,7 @@ def emit(
     arena_bytes: int = 0,
     guards: int = 0,
     release_gil: bool = False,
+    is_hot: bool = True,
 ) -> Entry:
     """Write the entry of a plan into a module.
 
@@ -73,6 +74,9 @@ def emit(
         How many guards the program has.
     release_gil : bool
         Whether other Python threads run meanwhile: worth its 0.1 us for plans above some 50 us.
+    is_hot : bool
+        Whether LLVM optimises the entry and inlines the plan: worth its 10 ms for plans of
+        some nanoseconds.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def emit(
         call, targets = entry.bind(unit.address, owner=(unit, module), fallback=slow_path)
     """
     signature.check()
-    writer = Writer(symbols, signature)
+    writer = Writer(symbols, signature, "" if is_hot else "noinline optnone ")
     if layout.is_known():
         symbols["@" + name] = writer.function(plan, name, arena_bytes, release_gil)
     return Entry(signature, plan, name, arena_bytes, guards, tuple(writer.constants))

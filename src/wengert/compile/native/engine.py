@@ -18,14 +18,19 @@ _LOCK = threading.RLock()
 
 
 class Effort(NamedTuple):
-    """How hard LLVM works: levels of the passes and of instruction selection."""
+    """How hard LLVM works: levels of the passes, or `FEW` of them, and of instruction selection."""
 
     passes: int
     codegen: int
 
 
+FEW = -1
 THOROUGH = Effort(2, 2)
 QUICK = Effort(1, 1)  # long straight-line code: there is little to gain in it
+LEAN = Effort(FEW, 2)  # straight-line code: as fast as with all passes, which take twice the time
+LEAST = Effort(FEW, 0)  # short straight-line code: calls of Python take longer than all else in it
+
+_FEW = ("always_inliner", "sroa", "instruction_combine", "simplify_cfg", "new_gvn")
 
 
 class Unit:
@@ -77,8 +82,13 @@ class Unit:
 
 def _target() -> tuple[str, ...]:
     """What code depends on besides its text."""
-    version = ".".join(map(str, llvm.llvm_version_info))
-    return (version, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    return (".".join(map(str, llvm.llvm_version_info)), *_processor())
+
+
+@functools.cache
+def _processor() -> tuple[str, str]:
+    """Name and features of this machine's processor."""
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
 @functools.cache
@@ -91,17 +101,22 @@ def _initialise() -> None:
 def _machine(level: int) -> llvm.TargetMachine:
     """A target machine of its own: an engine takes it over."""
     _initialise()
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
-        opt=level,
-    )
+    cpu, features = _processor()
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(cpu=cpu, features=features, opt=level)
 
 
 def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine, level: int) -> None:
+    if level == FEW:
+        builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options())
+        manager = llvm.create_new_module_pass_manager()
+        for name in _FEW:
+            getattr(manager, f"add_{name}_pass")()
+        manager.run(module, builder)
+        return
     options = llvm.create_pipeline_tuning_options(speed_level=level)
     options.loop_vectorization = level > 1
-    options.slp_vectorization = level > 1
+    options.slp_vectorization = False  # a twentieth of the time, for nothing that was seen
     options.loop_interleaving = level > 1
     options.loop_unrolling = False  # but where code asks for it (`Memory.loop_metadata`)
     builder = llvm.create_pass_builder(machine, options)

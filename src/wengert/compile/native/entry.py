@@ -60,7 +60,8 @@ class Address(NamedTuple):
 class Writer:
     """Writes one entry. Branches of checks lead to ``mismatch``, those of failures to ``fail``."""
 
-    def __init__(self, symbols: dict[str, str], signature: Signature):
+    def __init__(self, symbols: dict[str, str], signature: Signature, attributes: str = ""):
+        self.attributes = attributes  # of its functions
         self.symbols, self.signature = symbols, signature
         self.constants: list[Any] = []
         self.places: dict[Any, int] = {}  # of constants: by identity, addresses by value
@@ -161,7 +162,7 @@ class Writer:
         """What Python calls: try, or leave it to a target."""
         self.declare("wg_leave")
         given = "ptr %self, ptr %args, i64 %nargs, ptr %kwnames"
-        return f"""define ptr @{name}({given}) {{
+        return f"""define ptr @{name}({given}) {self.attributes}{{
   %found = call ptr @{name}.try({given})
   %word = ptrtoint ptr %found to i64
   %number = sub i64 %word, 1
@@ -178,7 +179,8 @@ done:
         inputs, outputs = len(self.signature.inputs), len(self.signature.outputs)
         scratch = arena_bytes if arena_bytes <= STACK else 0
         return [
-            f"define ptr @{name}.try(ptr %self, ptr %args, i64 %nargs, ptr %kwnames) {{",
+            f"define ptr @{name}.try(ptr %self, ptr %args, i64 %nargs, ptr %kwnames) "
+            f"{self.attributes}{{",
             "start:",
             f"  %owned = alloca [{size} x ptr]",
             f"  %inputs = alloca [{max(1, inputs)} x ptr]",
