@@ -20,11 +20,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from tests.compile.operations import SAMPLES, program_of, traced
 from tests.compile.programs import CASES
 
 import wengert as wg
 from wengert import tree
-from wengert.compile.api import compile as compiled
 from wengert.compile.encoding import Layout
 from wengert.compile.formatting import flat, quoted
 from wengert.compile.forms import HELPERS
@@ -46,41 +46,8 @@ from wengert.compile.program import (
 from wengert.compile.source import large_constants, to_source
 from wengert.compile.store import Stored, from_bytes, to_bytes
 from wengert.errors import ArgumentError, UnsupportedFunctionError
-from wengert.primitives.family import Primitive
 from wengert.primitives.registry import REGISTRY
 from wengert.tape.columns import Constant
-
-SAMPLES = [(p, sample) for p, sample in REGISTRY.samples() if isinstance(p, Primitive)]
-
-
-def program_of(primitive, sample, are_constants=False):
-    """One operation, whose operands are inputs or constants; and the inputs."""
-    inputs, specs, operands = [], [], []
-    for x in sample.args:
-        if isinstance(x, np.ndarray | np.generic | float | complex) and not are_constants:
-            operands.append(len(inputs))
-            inputs.append(x)
-            specs.append(spec_of(x))
-        else:
-            operands.append(Constant(x))
-    with np.errstate(all="ignore"):
-        out = primitive.function(*sample.args, **sample.kwargs)
-    ops = [Op(primitive, tuple(operands), dict(sample.kwargs), spec_of(out))]
-    outputs = [len(inputs)]
-    if isinstance(out, tuple):
-        for position, part in enumerate(out):
-            ops.append(Op(PART, (len(inputs),), {"position": position}, spec_of(part)))
-        outputs = [len(inputs) + 1 + position for position in range(len(out))]
-    return Program(tuple(specs), tuple(ops), tuple(outputs)), inputs
-
-
-def traced(function, args):
-    """The program of one call, its inputs, and where its outputs stand in the result."""
-    c = compiled(function)
-    bound = c._signature.bind(args, {})
-    with np.errstate(all="ignore"):
-        program, template = c._recorded(bound, args, {})
-    return program, bound.inputs, Layout(template.structure, tuple(template.leaves))
 
 
 def run(program, inputs):

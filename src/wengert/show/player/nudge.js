@@ -8,12 +8,12 @@ Object.assign(Player.prototype, {
       section.append(make("p", { class: "why" }, `Not possible here: ${this.why}.`));
       return section;
     }
-    const size = make("input", { type: "number", class: "size", step: "any", value: "0.01", id: "nudge-size" });
+    const size = make("input", { type: "number", class: "size", step: "any", value: "0.01" });
     size.addEventListener("input", () => this.tellNudges());
     this.nudgeSize = size;
     this.resetButton = make("button", { type: "button", class: "reset" }, "Back to the tape");
     this.resetButton.addEventListener("click", () => this.reset());
-    section.append(make("div", { class: "settings" }, make("label", { for: "nudge-size" }, "Nudge by "), size, this.resetButton));
+    section.append(make("div", { class: "settings" }, make("label", {}, "Nudge by ", size), this.resetButton));
     this.nudgeRows = make("div", { class: "rows" });
     if (this.inputs.length > FEW) section.append(this.buildChoice());
     section.append(this.nudgeRows);
@@ -22,10 +22,10 @@ Object.assign(Player.prototype, {
   },
 
   buildChoice() {
-    const choice = make("select", { class: "choice", id: "nudge-choice" });
+    const choice = make("select", { class: "choice" });
     for (const k of this.inputs) choice.append(make("option", { value: k }, short(this.data.names[k], 60)));
     choice.addEventListener("change", () => this.drawNudges([Number(choice.value)]));
-    return make("div", { class: "settings" }, make("label", { for: "nudge-choice" }, `One of ${this.inputs.length} inputs `), choice);
+    return make("div", { class: "settings" }, make("label", {}, `One of ${this.inputs.length} inputs `, choice));
   },
 
   drawNudges(inputs) {
