@@ -36,6 +36,7 @@ for _plain, _ours in tuple(MIRRORS.items()):
     _mirror_module(_plain, _ours)
 SEAMS.late["scipy.special"] = _mirror_special  # when user code has imported it
 mirror(plain_numpy.linalg, numpy.LINALG)
+mirror(plain_numpy.lib.stride_tricks, numpy.STRIDE_TRICKS)
 
 
 def adapt(f: Callable[..., Any]) -> Callable[..., Any]:

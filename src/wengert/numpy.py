@@ -16,7 +16,9 @@ import numpy as _np
 
 from wengert.tape.array import Array, concrete, constant, decided, is_mutable, of_program
 from wengert.tape.levels import depth
+from wengert.tape.reading import memory
 from wengert.tape.stacking import stack
+from wengert.tape.windows import strided
 
 __all__ = [
     "arange",
@@ -372,3 +374,40 @@ _LINALG = ("cholesky", "det", "eigh", "inv", "norm", "solve")
 globals().update({name: _of_lists(getattr(_np, name)) for name in _REDUCTIONS})
 __all__ += _REDUCTIONS
 LINALG = {name: _of_lists(getattr(_np.linalg, name)) for name in _LINALG}
+
+
+# -------------------------------------------------------------------------- numpy.lib.stride_tricks
+
+
+def as_strided(
+    x: Any, shape: Any = None, strides: Any = None, subok: bool = False, writeable: bool = True
+) -> Any:
+    """As `numpy.lib.stride_tricks.as_strided`: a view; it cannot leave the memory of `x`."""
+    x = _gathered(x)
+    if isinstance(x, Array):
+        return strided(x, shape, strides, writeable)
+    return _np.lib.stride_tricks.as_strided(x, shape, strides, subok, writeable)
+
+
+def sliding_window_view(
+    x: Any,
+    window_shape: Any,
+    axis: Any = None,
+    *,
+    subok: bool = False,
+    writeable: bool = False,
+) -> Any:
+    """As `numpy.lib.stride_tricks.sliding_window_view`: a view."""
+    x = _gathered(x)
+    if not isinstance(x, Array):
+        return _np.lib.stride_tricks.sliding_window_view(
+            x, window_shape, axis, subok=subok, writeable=writeable
+        )
+    seen = _np.lib.stride_tricks.sliding_window_view(memory(x), window_shape, axis)
+    return strided(x, seen.shape, seen.strides, writeable)
+
+
+STRIDE_TRICKS: dict[str, Callable[..., Any]] = {
+    "as_strided": as_strided,
+    "sliding_window_view": sliding_window_view,
+}

@@ -22,6 +22,8 @@ from wengert.errors import (
     LostDerivativeError,
     PicklingError,
     TraceEndedError,
+    UnsupportedFunctionError,
+    is_user_file,
     user_frame,
 )
 from wengert.primitives.family import Primitive
@@ -182,6 +184,7 @@ class Array:
     def __array__(self) -> Any:
         # An AttributeError makes NumPy treat a traced Array as an object without `__array__`:
         # it then builds object arrays of traced scalars, and no derivative is lost.
+        _check_strides(self)
         if self.tape.traces(self):
             raise AttributeError("a traced Array has no __array__")
         return np.asarray(self.value).__array__
@@ -376,6 +379,27 @@ def _decided(x: Array, operation: str, rounding: Any = None) -> Any:
         if abs(found.value) < 2**53:  # the program's guard is on the whole number alone
             return int(decided(found.astype(np.int64)))
     return decided(found)
+
+
+_AS_STRIDED = np.lib.stride_tricks.as_strided.__code__
+
+
+def _check_strides(x: Array) -> None:
+    """Refuse `as_strided`, which would use strides of `x` in an object array: in any memory."""
+    frame: FrameType | None = sys._getframe(2)
+    if frame is not None and frame.f_code is not _AS_STRIDED:  # np.array may stand between
+        frame = frame.f_back
+    if frame is None or frame.f_code is not _AS_STRIDED:
+        return
+    caller = frame.f_back  # a package may look at a constant; user code would write and lose it
+    if not x.tape.is_traced and not (caller and is_user_file(caller.f_code.co_filename)):
+        return
+    raise UnsupportedFunctionError(
+        f"numpy.lib.stride_tricks.as_strided, bound early or called by an installed package, was "
+        f"given an Array of shape {x.shape} ({x.dtype}), whose memory it cannot see.",
+        "Call np.lib.stride_tricks.as_strided(...) by its full name, or use wg.adapt(f), of your "
+        "function or of the package's.",
+    )
 
 
 def _lost(x: Array, operation: str) -> LostDerivativeError:

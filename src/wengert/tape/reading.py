@@ -35,15 +35,16 @@ def root_of(x: Any) -> tuple[Array, Path]:
 
 def memory(x: Array) -> Any:
     """What NumPy would hold for `x`: its shape and layout; under vmap, without its values."""
-    root, path = root_of(x)
-    value: Any = root
+    if type(x) is not Array:
+        return x.laid_out(memory(x.root))
+    value: Any = x
     while isinstance(value, Array):
         if value.tape.hidden:
-            shape = root.shape
-            value = np.empty(shape, root.dtype) if shape else None  # a scalar, in one example
+            shape = x.shape
+            value = np.empty(shape, x.dtype) if shape else None  # a scalar, in one example
             break
         value = value.value
-    return follow(value, path) if path else value
+    return value
 
 
 def look_up(root: Array, path: Path) -> Any:

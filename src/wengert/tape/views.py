@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.errors import MutationError
 from wengert.primitives.family import Primitive
-from wengert.primitives.indexing import step_into
+from wengert.primitives.indexing import follow, step_into
 from wengert.primitives.taking import gather, holes, scatter
 from wengert.tape.array import Array, Path, Trace, is_batched
 from wengert.tape.keys import Key, composed, plain_key
@@ -41,6 +41,8 @@ class View(Array):
 
     __slots__ = ("cached", "kind", "outer", "path", "root", "seen", "sizes")
 
+    is_window = False  # its path is an index of integer arrays; see windows.py
+
     def __init__(self, root: Array, path: Path, like: np.ndarray, outer: tuple[int, ...]):
         self.root, self.path, self.outer = root, path, outer
         self.sizes, self.kind = like.shape, like.dtype
@@ -57,6 +59,18 @@ class View(Array):
     def forget(self) -> None:
         """Let go of the value: the root's buffer has one owner again."""
         self.cached = None
+
+    def laid_out(self, home: np.ndarray) -> Any:
+        """What NumPy would hold for it, if it held `home` for the root."""
+        return follow(home, self.path)
+
+    def part(self, step: tuple[str, Any]) -> View:
+        """A view of a window, one step further."""
+        raise NotImplementedError
+
+    def extended(self, step: tuple[str, Any]) -> Path:
+        """The path of a window with one more step."""
+        raise NotImplementedError
 
     @property
     def value(self) -> Any:
@@ -131,8 +145,11 @@ def view(x: Array, step: tuple[str, Any]) -> Array | None:
     elif kind == "imag" and whole.dtype.kind != "c":
         return None
     root, path = root_of(x)
-    path, outer = extended(x, path, step, whole.shape)
-    made = View(root, path, part, outer)
+    if isinstance(x, View) and x.is_window:
+        made = x.part(step)
+    else:
+        path, outer = extended(x, path, step, whole.shape)
+        made = View(root, path, part, outer)
     if not root.tape.is_lazy:
         made.current()
     return made
@@ -153,6 +170,8 @@ def extended(
     x: Array, path: Path, step: tuple[str, Any], shape: tuple[int, ...]
 ) -> tuple[Path, tuple[int, ...]]:
     """A path with one more step, joined to the last one if it can be; what the last is taken in."""
+    if isinstance(x, View) and x.is_window:
+        return x.extended(step), shape
     kind, argument = step
     if (kind == "transpose" and argument == tuple(range(len(shape)))) or (
         kind == "reshape" and argument == shape
