@@ -196,8 +196,12 @@ def _erf_ratio(z):
     return mp.erf(x) / x - 1
 
 
-def _log_erfc(x):
-    return mp.log(mp.erfc(x))
+def _erfcx(t):
+    return mp.exp((t + 2) ** 2) * mp.erfc(t + 2)
+
+
+def _decay(t):
+    return mp.exp(-((t + 2) ** 2))
 
 
 # A slack of 1 % at the ends, where an argument may be rounded past the interval.
@@ -222,8 +226,8 @@ PROBLEMS = {
     "digamma_tail": Problem(_digamma_tail, (1e-30, 1 / 64), {"double": 7}),
     "gamma": Problem(_gamma_ratio, (0, 1), {"double": 17}, weight=_one),
     "erf": Problem(_erf_ratio, (0, 1.01), {"double": 11, "single": 6}, weight=_one),
-    "log_erfc": Problem(_log_erfc, (0.99, 6), {"double": 17}, weight=mp.erfc),
-    "log_erfc_single": Problem(_log_erfc, (0.99, 4), {"single": 6}, weight=mp.erfc),
+    "erfcx": Problem(_erfcx, (mpf("-1.01"), 4), {"double": 20}, weight=_decay),
+    "erfcx_single": Problem(_erfcx, (mpf("-1.01"), 2), {"single": 8}, weight=_decay),
 }
 
 

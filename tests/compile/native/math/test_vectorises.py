@@ -88,5 +88,29 @@ def test_equal_calls_are_made_once():
     assert len(CALL.findall(assembly)) == 1
 
 
+def multiplications(make):
+    """How many multiply-adds there are in the code of ``make(builder, x)``."""
+    module = ir.Module()
+    kind = ir.DoubleType()
+    function = ir.Function(module, ir.FunctionType(kind, [kind]), "made")
+    builder = ir.IRBuilder(function.append_basic_block())
+    builder.ret(make(builder, function.args[0]))
+    return len(re.findall(r"fn?m(?:add|sub|la|ls)", engine.assembly(str(module))))
+
+
+def test_erf_and_its_derivative_have_one_exponential():
+    def erf(builder, x):
+        return native.emit("erf", builder, [x])
+
+    def decay(builder, x):
+        return native.emit("exp", builder, [builder.fneg(builder.fmul(x, x))])
+
+    def both(builder, x):
+        return builder.fadd(erf(builder, x), decay(builder, x))
+
+    assert multiplications(decay) > 10
+    assert multiplications(both) < multiplications(erf) + 4
+
+
 def test_every_exact_function_is_known():
     assert EXACT.keys() <= native.NAMES
