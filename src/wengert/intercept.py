@@ -27,14 +27,14 @@ def _mirror_module(plain: ModuleType, ours: ModuleType) -> None:
     mirror(plain, {name: getattr(ours, name) for name in ours.__all__})
 
 
-def _mirror_special() -> None:
-    ours = import_module("wengert.scipy.special")
-    _mirror_module(import_module("scipy.special"), ours)
+def _mirror_scipy(name: str) -> None:
+    _mirror_module(import_module(name), import_module(f"wengert.{name}"))
 
 
 for _plain, _ours in tuple(MIRRORS.items()):
     _mirror_module(_plain, _ours)
-SEAMS.late["scipy.special"] = _mirror_special  # when user code has imported it
+for _name in ("scipy.special", "scipy.linalg"):  # when user code has imported them
+    SEAMS.late[_name] = functools.partial(_mirror_scipy, _name)
 mirror(plain_numpy.linalg, numpy.LINALG)
 mirror(plain_numpy.lib.stride_tricks, numpy.STRIDE_TRICKS)
 
@@ -44,7 +44,7 @@ def adapt(f: Callable[..., Any]) -> Callable[..., Any]:
 
     ``from math import sin`` and ``from numpy import zeros`` bind functions before Wengert can see
     them. In the copy these names, wherever the function or anything written in Python that it calls
-    looks them up, are those of `wengert.math`, `wengert.numpy` and `wengert.scipy.special`.
+    looks them up, are those of `wengert.math`, `wengert.numpy` and `wengert.scipy`.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The registry: the list of topics, and all that they declare.
 
-Importing a topic changes nothing but its own names; this file reads them. SciPy's special functions
-take longer to import than all else together, so their topics wait until SciPy's module is there.
+Importing a topic changes nothing but its own names; this file reads them. SciPy's modules take longer
+to import than all else together, so their topics wait until the module is there.
 """
 
 from __future__ import annotations
@@ -54,19 +54,22 @@ TOPICS = (
     "fft",
     "control",
 )
-OF_SCIPY = ("special", "gamma", "bessel", "hypergeometric", "logsumexp")
+OF_SCIPY = {
+    "scipy.special": ("special", "gamma", "bessel", "hypergeometric", "logsumexp"),
+    "scipy.linalg": ("matrix_functions", "lu", "scipy_linalg"),
+}
 
 
 class Registry:
     """Everything that has a rule, by name and by the NumPy function that it stands for."""
 
-    def __init__(self, topics: tuple[str, ...], of_scipy: tuple[str, ...]):
+    def __init__(self, topics: tuple[str, ...], of_scipy: dict[str, tuple[str, ...]]):
         self.ufuncs: dict[np.ufunc, Primitive] = {}
         self._topics: dict[str, ModuleType] = {}
         self._primitives: dict[str, Primitive] = {}
         self._derived: dict[str, Derived] = {}
         self._by_function: dict[Any, Primitive | Derived] = {}
-        self._waiting = of_scipy
+        self._waiting = dict(of_scipy)
         self._load(topics)
 
     def _load(self, topics: tuple[str, ...]) -> None:
@@ -92,15 +95,16 @@ class Registry:
     def find(self, function: Any) -> Primitive | Derived | None:
         """What stands for a NumPy or SciPy function; None if nothing does."""
         found = self._by_function.get(function)
-        if found is None and self._waiting and "scipy.special" in sys.modules:
-            self.complete()
+        if found is None and self._waiting:
+            for name in [name for name in self._waiting if name in sys.modules]:
+                self._load(self._waiting.pop(name))
             found = self._by_function.get(function)
         return found
 
     def complete(self) -> None:
         """Load the topics that wait for SciPy."""
-        waiting, self._waiting = self._waiting, ()
-        self._load(waiting)
+        while self._waiting:
+            self._load(self._waiting.pop(next(iter(self._waiting))))
 
     @property
     def topics(self) -> dict[str, ModuleType]:

@@ -5,17 +5,11 @@ The ufuncs of scipy.special dispatch by themselves; the others that have a rule 
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import scipy.special as _special
 
-from wengert.primitives.registry import REGISTRY
-from wengert.tape.array import Array
-from wengert.tape.dispatch import call, lift
-from wengert.tape.stacking import stack
+from wengert.scipy.mirroring import mirrors as _mirrors
 
 
 def __getattr__(name: str) -> Any:
@@ -26,25 +20,6 @@ def __dir__() -> list[str]:
     return sorted({*dir(_special), *__all__})
 
 
-def _mirror(original: Callable[..., Any]) -> Callable[..., Any]:
-    handler = REGISTRY.by_function[original]
-
-    @functools.wraps(original)
-    def function(*args: Any, **kwargs: Any) -> Any:
-        args = tuple(stack(x) if isinstance(x, list | tuple | np.ndarray) else x for x in args)
-        if any(isinstance(x, Array) for x in (*args, *kwargs.values())):
-            return call(handler, *(lift(x) if isinstance(x, Array) else x for x in args), **kwargs)
-        return original(*args, **kwargs)
-
-    return function
-
-
-__all__ = sorted(
-    name
-    for name, function in vars(_special).items()
-    if callable(function)
-    and not isinstance(function, np.ufunc | type)
-    and not name.startswith("_")
-    and function in REGISTRY.by_function
-)
-globals().update({name: _mirror(getattr(_special, name)) for name in __all__})
+_found = _mirrors(_special)
+__all__ = sorted(_found)
+globals().update(_found)
