@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import decimal
 import random
 import threading
 from types import SimpleNamespace
@@ -74,6 +75,60 @@ def test_static_arguments_by_position_and_by_name() -> None:
 def test_floats_in_a_static_argument_are_constants() -> None:
     one = compiled(lambda x, shape: np.zeros(shape) + x, static_argnums=1)
     assert one(1.0, (2, 3)).shape == (2, 3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    scale: Any
+    name: str = dataclasses.field(default="", compare=False)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 1.0, True, np.float64(1), np.int64(1), 1 + 0j],
+        [0.0, -0.0],
+        [np.float64(0.0), np.float64(-0.0), np.float32(0.0)],
+        [(1, 2), (1.0, 2), (True, 2)],
+        [(1, (0.0, "a")), (1, (-0.0, "a"))],
+        [frozenset([1]), frozenset([1.0])],
+        [Setting(1), Setting(1.0), Setting(True)],
+        [Setting(0.0), Setting(-0.0)],
+        [Setting((Setting(1),)), Setting((Setting(1.0),))],
+        [decimal.Decimal("1.0"), decimal.Decimal("1.00")],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("given", ["position", "name"])
+def test_static_values_that_compare_equal_have_programs_of_their_own(
+    values: list[Any], given: str
+) -> None:
+    made = []
+
+    def f(x: Any, static: Any) -> Any:
+        made.append(static)
+        return x, repr(static)
+
+    one = compiled(f, static_argnums=1, static_argnames="static")
+    for _ in range(2):
+        for value in values:
+            found = one(X, value) if given == "position" else one(X, static=value)
+            assert found[1] == repr(value)
+    assert len(one.signatures) == len(made) == len(values)
+
+
+def test_a_static_nan_is_found_again() -> None:
+    one = compiled(lambda x, fill: np.full(2, fill) + x, static_argnums=1)
+    for _ in range(3):
+        one(1.0, float("nan"))
+    assert len(one.signatures) == 1
+
+
+def test_fields_that_a_static_dataclass_does_not_compare_do_not_matter() -> None:
+    one = compiled(lambda x, setting: x * setting.scale, static_argnames="setting")
+    one(X, setting=Setting(2, "a"))
+    one(X, setting=Setting(2, "b"))
+    assert len(one.signatures) == 1
 
 
 def test_a_static_name_that_does_not_exist_is_refused() -> None:

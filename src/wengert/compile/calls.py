@@ -7,6 +7,8 @@ traced function returned is kept as a template, which outputs are put into.
 
 from __future__ import annotations
 
+import dataclasses
+import decimal
 import inspect
 import itertools
 from collections.abc import Callable, Sequence
@@ -50,7 +52,7 @@ class Static(NamedTuple):
     Attributes
     ----------
     kind : object
-        What equal values can differ in, see `_kind`.
+        What equal values can differ in, see `kind_of`.
     value : object
     """
 
@@ -210,7 +212,8 @@ class Signature:
             except TypeError:
                 pass
             else:
-                return Static(_kind(value), value)
+                # A number's kind says all; and NaN, which is not equal to itself, is found again.
+                return Static(kind_of(value), None if type(value) in _NUMBERS else value)
         raise self._refused(value, args, kwargs, position)
 
     def _refused(self, leaf: Any, args: Any, kwargs: Any, position: int) -> ArgumentError:
@@ -242,13 +245,28 @@ class _Number:
         self.number = number
 
 
-def _kind(value: Any) -> Any:
-    """What tells a static value from an equal one: 1, 1.0 and True are equal; 0.0 and -0.0 are."""
-    if type(value) is tuple:
-        return tuple([_kind(part) for part in value])
-    if type(value) in _NUMBERS:
-        return type(value), repr(value)
-    return type(value)
+def kind_of(value: Any) -> Any:
+    """What tells a static value from an equal one: 1, 1.0 and True are equal; 0.0 and -0.0 are.
+
+    It looks into tuples, frozen sets and frozen dataclasses. Whether other objects are the same,
+    their own ``==`` decides.
+    """
+    kind = type(value)
+    if kind in _NUMBERS or isinstance(value, np.inexact | decimal.Decimal):
+        return kind, repr(value)
+    if isinstance(value, tuple):
+        return kind, tuple([kind_of(part) for part in value])
+    if isinstance(value, frozenset):
+        return kind, frozenset([(kind_of(part), part) for part in value])
+    if _is_compared_by_fields(kind):
+        names = [field.name for field in dataclasses.fields(value) if field.compare]
+        return kind, tuple([kind_of(getattr(value, name)) for name in names])
+    return kind
+
+
+def _is_compared_by_fields(kind: type) -> bool:
+    made = getattr(kind, "__dataclass_params__", None)
+    return made is not None and made.eq and (made.frozen or made.unsafe_hash)
 
 
 def _is_input(leaf: Any) -> bool:

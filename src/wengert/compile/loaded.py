@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from wengert import tree
+from wengert.compile.calls import kind_of
 from wengert.compile.encoding import Layout
 from wengert.compile.guards import Path, Paths
 from wengert.compile.lower import Options, lower
@@ -203,8 +204,10 @@ def _is_same_leaf(one: int | Constant, other: int | Constant) -> bool:
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """True if static arguments are equal, in type too."""
-    return type(one) is type(other) and bool(np.all(one == other))
+    """True if static arguments are equal, and of one kind in all their parts."""
+    if kind_of(one) != kind_of(other):
+        return False
+    return type(one) in (float, complex) or bool(np.all(one == other))
 
 
 class _Shown(str):
