@@ -37,6 +37,7 @@ for _name in ("scipy.special", "scipy.linalg"):  # when user code has imported t
     SEAMS.late[_name] = functools.partial(_mirror_scipy, _name)
 mirror(plain_numpy.linalg, numpy.LINALG)
 mirror(plain_numpy.lib.stride_tricks, numpy.STRIDE_TRICKS)
+mirror(plain_numpy.fft, numpy.FFT)
 
 
 def adapt(f: Callable[..., Any]) -> Callable[..., Any]:

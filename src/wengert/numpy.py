@@ -146,7 +146,7 @@ def array(
     value = _gathered(object)
     if not isinstance(value, Array):
         return _made(_np.array(value, dtype, copy=copy, ndmin=ndmin, **kwargs))
-    made = _converted(value, dtype)
+    made = _converted(_array(value), dtype)
     made = made.copy() if copy and made is object else made
     while made.ndim < ndmin:
         made = _np.expand_dims(made, 0)
@@ -157,13 +157,22 @@ def asarray(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
     """As `numpy.asarray`; an `Array` is one already."""
     value = _gathered(a)
     if isinstance(value, Array):
-        return _converted(value, dtype)
+        return _converted(_array(value), dtype)
     made = _np.asarray(value, dtype, *args, **kwargs)
     # An array that is the caller's own stays so: writing a traced value into it is then an error.
     return made if made is a or isinstance(a, _np.ndarray) else _made(made)
 
 
-asanyarray = ascontiguousarray = asfortranarray = asarray
+asanyarray = asarray
+
+
+def ascontiguousarray(a: Any, dtype: Any = None, **kwargs: Any) -> Any:
+    """As `numpy.ascontiguousarray`, which gives a number an axis."""
+    made = asarray(a, dtype, **kwargs)
+    return made if made.ndim else _np.reshape(made, (1,))
+
+
+asfortranarray = ascontiguousarray
 
 
 def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
@@ -172,7 +181,7 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
     if isinstance(value, Array):
         if not bool(_np.all(_np.isfinite(of_program(value)))):
             raise ValueError("array must not contain infs or NaNs")  # NumPy's words
-        return _converted(value, dtype)
+        return _converted(_array(value), dtype)
     return _made(_np.asarray_chkfinite(a, dtype, order))
 
 
@@ -180,7 +189,7 @@ def require(a: Any, dtype: Any = None, requirements: Any = None, **kwargs: Any) 
     """As `numpy.require`."""
     value = _gathered(a)
     if isinstance(value, Array):
-        return _converted(value, dtype)
+        return _converted(_array(value), dtype)
     return _np.require(a, dtype, requirements, **kwargs)
 
 
@@ -188,7 +197,8 @@ def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
     """As `numpy.copy`."""
     value = _gathered(a)
     if isinstance(value, Array):
-        return value.copy()
+        made = _array(value)
+        return made.copy() if made is value else made
     return _made(_np.array(value, order=order, subok=subok))
 
 
@@ -339,6 +349,16 @@ def _plain(shape: Any) -> Any:
     return decided(shape)
 
 
+def _array(value: Array) -> Any:
+    """What NumPy makes an array of: in a program a number becomes one, too.
+
+    Under a derivative it stays the number that it is: what is made of it is the same.
+    """
+    if value.tape.is_program and not isinstance(concrete(value), _np.ndarray):
+        return value[...].copy()
+    return value
+
+
 def _converted(value: Array, dtype: Any) -> Any:
     return value if dtype is None or value.dtype == _np.dtype(dtype) else value.astype(dtype)
 
@@ -369,10 +389,17 @@ def _joined(x: Any) -> Any:
     return found if isinstance(found, Array) else x
 
 
-_REDUCTIONS = ("average", "max", "mean", "median", "min", "std", "var")
+# fmt: off
+_OF_LISTS = (
+    "average", "max", "mean", "median", "min", "std", "var",
+    "bincount", "correlate", "delete", "histogram", "trapezoid", "unique",
+)
+# fmt: on
 _LINALG = ("cholesky", "det", "eigh", "inv", "norm", "solve")
-globals().update({name: _of_lists(getattr(_np, name)) for name in _REDUCTIONS})
-__all__ += _REDUCTIONS
+_FFT = ("fft", "fft2", "fftn", "hfft", "ifft", "ifft2", "ifftn", "ihfft", "irfft", "rfft")
+globals().update({name: _of_lists(getattr(_np, name)) for name in _OF_LISTS})
+__all__ += _OF_LISTS
+FFT = {name: _of_lists(getattr(_np.fft, name)) for name in _FFT}
 LINALG = {name: _of_lists(getattr(_np.linalg, name)) for name in _LINALG}
 
 

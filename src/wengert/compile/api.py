@@ -32,8 +32,9 @@ from wengert.compile.randomness import no_draws
 from wengert.compile.report import Pass, PathReport, guard_text, report_text
 from wengert.compile.trace import Recorder, TraceAbandoned
 from wengert.compile.viewed import Viewed
-from wengert.errors import ArgumentError, CompileWarning, WengertError, user_frame
+from wengert.errors import ArgumentError, CompileWarning, user_frame
 from wengert.tape.columns import Place
+from wengert.tape.failures import explained
 from wengert.tape.levels import depth
 from wengert.tape.seams import tracing
 from wengert.tape.structural import careful
@@ -353,7 +354,7 @@ class Compiled(Viewed):
                 template = _Traced(result, recorder, self.name)
                 template.is_watched = recorder.is_watched
             except Exception as error:
-                raise _plainest(error) from None
+                raise explained(error) from None
             finally:
                 recorder.has_ended = True
         names = self._signature.input_names(args, kwargs)
@@ -405,16 +406,6 @@ class _Traced(Template):
 
 def _many_paths(most: int) -> str:
     return f"its decisions have led more than {most} ways (max_paths)"
-
-
-def _plainest(error: Exception) -> Exception:
-    """The error that says what to do: NumPy wraps what it catches."""
-    cause: BaseException | None = error
-    while cause is not None and type(error) in (TypeError, ValueError, SystemError):
-        if isinstance(cause, WengertError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    return error
 
 
 def _warn(message: str) -> None:

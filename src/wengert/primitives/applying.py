@@ -8,8 +8,9 @@ import numpy as np
 
 from wengert.primitives.family import derived
 from wengert.primitives.indexing import write
-from wengert.primitives.reductions import normalized_axis, operand
+from wengert.primitives.reductions import normalized_axis
 from wengert.primitives.samples import call, normal
+from wengert.primitives.shaping import as_array
 
 
 @derived(
@@ -22,13 +23,13 @@ from wengert.primitives.samples import call, normal
 )
 def apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
     """A function of 1-d slices, applied to each."""
-    arr = operand(arr)
+    arr = as_array(arr)
     axis = normalized_axis(axis, arr.ndim)
     rows = np.moveaxis(arr, axis, -1)
     shape = rows.shape[:-1]
     if 0 in shape:
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
-    results = [operand(func1d(rows[index], *args, **kwargs)) for index in np.ndindex(*shape)]
+    results = [as_array(func1d(rows[index], *args, **kwargs)) for index in np.ndindex(*shape)]
     out = np.reshape(np.stack(results), (*shape, *results[0].shape))
     # What a slice became stands where the slice stood.
     made = range(len(shape), out.ndim)
@@ -38,7 +39,7 @@ def apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any
 @derived(np.apply_over_axes, samples=[call(np.sum, normal(2, 3, 2), (0, 2))])
 def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     """A reduction applied over several axes, one after the other; dimensions stay."""
-    out = operand(a)
+    out = as_array(a)
     ndim = out.ndim
     for axis in np.atleast_1d(axes).tolist():
         axis = axis + ndim if axis < 0 else axis
@@ -58,7 +59,7 @@ def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
 )
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     """Each function, or number, applied to the elements of which its condition holds."""
-    x = operand(x)
+    x = as_array(x)
     conditions = _conditions(x, condlist)
     if len(conditions) == len(funclist) - 1:
         otherwise = True
@@ -83,7 +84,7 @@ def _conditions(x: Any, condlist: Any) -> list[Any]:
     )
     parts = [condlist] if is_single else list(condlist)
     return [
-        part if hasattr(part, "dtype") and part.dtype == bool else operand(part) != 0
+        part if hasattr(part, "dtype") and part.dtype == bool else as_array(part) != 0
         for part in parts
     ]
 
@@ -97,7 +98,7 @@ def _piece(out: Any, x: Any, condition: Any, function: Any, args: Any, kw: Any) 
     if not is_known:  # under vmap the condition differs from sample to sample
         return _cast(np.where(condition, function(x, *args, **kw), out), x.dtype)
     values = function(x[condition], *args, **kw)
-    return write(out, operand(values), path=(("getitem", condition),), add=False)
+    return write(out, as_array(values), path=(("getitem", condition),), add=False)
 
 
 def _cast(x: Any, dtype: Any) -> Any:

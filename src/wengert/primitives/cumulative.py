@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived, general, linear
-from wengert.primitives.reductions import in_dtype, normalized_axis, operand
+from wengert.primitives.reductions import in_dtype, normalized_axis
 from wengert.primitives.samples import Draw, call, complex_normal, normal
+from wengert.primitives.shaping import as_array
 
 
 def along(axis: int, key: Any) -> tuple[Any, ...]:
@@ -104,7 +105,7 @@ running_product = general(
 
 
 def _cumulate(primitive: Any, a: Any, axis: Any, dtype: Any) -> Any:
-    a = operand(a) if dtype is None else operand(a).astype(dtype)
+    a = as_array(a) if dtype is None else as_array(a).astype(dtype)
     if axis is None or a.ndim == 0:
         a, axis = np.ravel(a), 0 if axis is None else axis
     return in_dtype(primitive(a, axis=normalized_axis(axis, a.ndim)), dtype)
@@ -128,7 +129,7 @@ def cumprod(a: Any, axis: Any = None, dtype: Any = None) -> Any:
 def _cumulative(
     cumulate: Any, identity: int, x: Any, axis: Any, dtype: Any, include_initial: Any
 ) -> Any:
-    x = np.atleast_1d(operand(x))
+    x = np.atleast_1d(as_array(x))
     if axis is None and x.ndim > 1:
         raise ValueError(
             "For arrays which have more than one dimension ``axis`` argument is required."

@@ -12,8 +12,9 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from wengert.primitives.cumulative import along
 from wengert.primitives.family import derived
-from wengert.primitives.reductions import normalized_axis, operand
+from wengert.primitives.reductions import normalized_axis
 from wengert.primitives.samples import call, complex_normal, distinct, normal, positive
+from wengert.primitives.shaping import as_array
 
 _ascending = np.array([0.0, 1.0, 1.5, 3.0])
 
@@ -40,7 +41,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         return a
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n!r}")
-    a = operand(a)
+    a = as_array(a)
     if a.ndim == 0:
         raise ValueError("diff requires input that is at least one dimensional")
     axis = normalized_axis(axis, a.ndim)
@@ -55,7 +56,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 def _end(part: Any, a: Any, axis: int) -> Any:
     if part is None or part is np._NoValue:
         return None
-    part = operand(part)
+    part = as_array(part)
     if part.ndim:
         return part
     return np.broadcast_to(part, (*a.shape[:axis], 1, *a.shape[axis + 1 :]))
@@ -71,12 +72,12 @@ def _end(part: Any, a: Any, axis: int) -> Any:
 )
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """Differences of neighbours of the flattened array, with ends put on."""
-    ary = np.ravel(operand(ary))
+    ary = np.ravel(as_array(ary))
     parts = [_step(ary, 0)]
     for name, end in (("to_begin", to_begin), ("to_end", to_end)):
         if end is None:
             continue
-        end = np.ravel(operand(end))
+        end = np.ravel(as_array(end))
         if not np.can_cast(end.dtype, ary.dtype, "same_kind"):
             raise TypeError(
                 f"dtype of `{name}` must be compatible with input `ary` under the `same_kind` rule."
@@ -99,12 +100,12 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 )
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Integral by the trapezoidal rule."""
-    y = operand(y)
+    y = as_array(y)
     axis = normalized_axis(axis, y.ndim)
     if x is None:
         widths = dx
     else:
-        x = operand(x)
+        x = as_array(x)
         widths = np.diff(x, axis=axis if x.ndim != 1 else 0)
         if x.ndim == 1:
             widths = np.reshape(widths, _column(y.ndim, axis))
@@ -134,7 +135,7 @@ def _column(ndim: int, axis: int) -> tuple[int, ...]:
 )
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """Derivative by central differences in the interior, one-sided ones at the ends."""
-    f = operand(f)
+    f = as_array(f)
     axes = tuple(range(f.ndim)) if axis is None else normalize_axis_tuple(axis, f.ndim)
     spacings = _spacings(f, varargs, axes)
     if edge_order > 2:
@@ -165,7 +166,7 @@ def _spacings(f: Any, varargs: tuple[Any, ...], axes: tuple[int, ...]) -> list[A
 def _steps(distances: Any, length: int) -> Any:
     if np.ndim(distances) == 0:
         return distances
-    distances = operand(distances)
+    distances = as_array(distances)
     if distances.ndim != 1:
         raise ValueError("distances must be either scalars or 1d")
     if len(distances) != length:
@@ -237,7 +238,7 @@ def _three_points(h: Any, k: Any, where: str) -> tuple[Any, Any, Any]:
 )
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.pi) -> Any:
     """Take out jumps by more than half a period, by adding whole periods."""
-    p = operand(p)
+    p = as_array(p)
     axis = normalized_axis(axis, p.ndim)
     steps = np.diff(p, axis=axis)
     discont = period / 2 if discont is None else discont

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived
-from wengert.primitives.reductions import as_number, operand
+from wengert.primitives.reductions import as_number
 from wengert.primitives.samples import call, complex_normal, normal, unit
+from wengert.primitives.shaping import as_array
 from wengert.primitives.taking import pick
 
 _nodes = np.array([-2.0, -0.7, 0.1, 1.3])
@@ -52,7 +53,7 @@ def interp(
 
 
 def _double(x: Any) -> Any:
-    x = operand(x)
+    x = as_array(x)
     dtype = np.dtype(complex if x.dtype.kind == "c" else float)
     return x if x.dtype == dtype else x.astype(dtype)
 

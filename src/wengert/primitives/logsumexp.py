@@ -12,8 +12,9 @@ import numpy as np
 from scipy import special
 
 from wengert.primitives.family import derived, general, locally_constant
-from wengert.primitives.reductions import add_up, count_along, normalized_axes, operand
+from wengert.primitives.reductions import add_up, count_along, normalized_axes
 from wengert.primitives.samples import call, complex_normal, normal, positive
+from wengert.primitives.shaping import as_array
 from wengert.primitives.ufunc_methods import logsumexp_jvp, logsumexp_vjp
 
 
@@ -71,9 +72,9 @@ def logsumexp(
     a: Any, axis: Any = None, b: Any = None, keepdims: Any = False, return_sign: Any = False
 ) -> Any:
     """Logarithm of the sum (weighted by `b`) of exponentials."""
-    a = _floating(operand(a))
+    a = _floating(as_array(a))
     if b is not None:
-        b = operand(b)
+        b = as_array(b)
         a = np.where(b == 0, -np.inf, a)
     axes = normalized_axes(axis, a.ndim)
     if count_along(a.shape, axes) == 0:
@@ -155,12 +156,12 @@ _softmaxes = [call(normal(3, 4)), call(normal(3, 4), axis=-1), call(normal(2, 3,
 @derived(special.softmax, samples=_softmaxes)
 def softmax(x: Any, axis: Any = None) -> Any:
     """Exponentials divided by their sum."""
-    x = _floating(operand(x))
+    x = _floating(as_array(x))
     return soft_maximum(x, axis=normalized_axes(axis, x.ndim))
 
 
 @derived(special.log_softmax, samples=_softmaxes)
 def log_softmax(x: Any, axis: Any = None) -> Any:
     """Logarithm of `softmax`, without loss where that vanishes."""
-    x = _floating(operand(x))
+    x = _floating(as_array(x))
     return log_soft_maximum(x, axis=normalized_axes(axis, x.ndim))

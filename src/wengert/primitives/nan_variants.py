@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived
-from wengert.primitives.reductions import as_number, operand, reduced_axes, surely
+from wengert.primitives.reductions import as_number, reduced_axes, surely
 from wengert.primitives.samples import call, distinct, normal
+from wengert.primitives.shaping import as_array
 from wengert.primitives.statistics import root
 
 _mask = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 1]], bool)
@@ -19,7 +20,7 @@ _mask = np.array([[1, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 1]], bool)
 
 def _without_nan(a: Any, substitute: Any) -> tuple[Any, Any]:
     """The array with its NaNs replaced, and where there was none (None if there can be none)."""
-    a = operand(a)
+    a = as_array(a)
     if a.dtype.kind not in "fc":
         return a, None
     is_nan = np.isnan(a)

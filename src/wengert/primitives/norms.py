@@ -23,7 +23,7 @@ from wengert.primitives.shaping import as_array
 def _p_norm(x: Any, *, ord: Any, axis: Any, keepdims: Any) -> Any:
     """As numpy.linalg.norm computes it, along any number of axes."""
     if ord == 2:
-        if len(axis) == x.ndim:
+        if len(axis) == np.ndim(x):
             size = np.linalg.norm(x)
             return np.reshape(size, (1,) * x.ndim) if keepdims else size
         return np.sqrt(np.add.reduce(np.real(np.conjugate(x) * x), axis=axis, keepdims=keepdims))

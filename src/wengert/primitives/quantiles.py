@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived, locally_constant
-from wengert.primitives.reductions import count_along, kept_shape, normalized_axes, operand
+from wengert.primitives.reductions import count_along, kept_shape, normalized_axes
 from wengert.primitives.samples import call, distinct, positive, probability
+from wengert.primitives.shaping import as_array
 from wengert.primitives.sorting import argpartition_along
 from wengert.primitives.statistics import weights_along
 
@@ -147,10 +148,10 @@ def _led(picked: Any, lead: tuple[int, ...]) -> Any:
 def _quantile(
     a: Any, q: Any, axis: Any, method: str, keepdims: Any, weights: Any, ignore_nan: bool
 ) -> Any:
-    a = operand(a)
+    a = as_array(a)
     if a.dtype.kind == "c":
         raise TypeError("a must be an array of real numbers")
-    is_weak, q = type(q) in (int, float), operand(q)
+    is_weak, q = type(q) in (int, float), as_array(q)
     in_range(q)
     if q.ndim > 2:
         raise ValueError("q must be a scalar or 1d")
@@ -267,7 +268,7 @@ def nanquantile(
 
 def _percent(q: Any) -> Any:
     """A percentage as a fraction; a Python number stays one."""
-    return (q if type(q) in (int, float) else operand(q)) / 100
+    return (q if type(q) in (int, float) else as_array(q)) / 100
 
 
 _percentiles = [
@@ -318,7 +319,7 @@ _medians = [
 @derived(np.median, samples=_medians)
 def median(a: Any, axis: Any = None, overwrite_input: Any = False, keepdims: Any = False) -> Any:
     """Median; of an even number, the mean of the middle two."""
-    slices = _Slices(operand(a), axis, keepdims, ignore_nan=False)
+    slices = _Slices(as_array(a), axis, keepdims, ignore_nan=False)
     if slices.size == 0:
         return slices.finish(np.mean(slices.values, axis=0))
     ranks = np.arange((slices.size - 1) // 2, slices.size // 2 + 1)
@@ -328,7 +329,7 @@ def median(a: Any, axis: Any = None, overwrite_input: Any = False, keepdims: Any
 @derived(np.nanmedian, samples=_medians)
 def nanmedian(a: Any, axis: Any = None, overwrite_input: Any = False, keepdims: Any = False) -> Any:
     """Median of what is not NaN."""
-    a = operand(a)
+    a = as_array(a)
     slices = _Slices(a, axis, keepdims, ignore_nan=True)
     if slices.counts is None:
         return np.median(a, axis, keepdims=keepdims)

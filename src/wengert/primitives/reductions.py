@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from wengert.errors import BatchError
 from wengert.primitives.family import derived, general, linear, locally_constant
 from wengert.primitives.samples import Draw, call, complex_normal, distinct, normal
+from wengert.primitives.shaping import as_array
 
 _NO_IDENTITY = (
     "reduction operation '{0}' does not have an identity, "
@@ -21,16 +23,6 @@ _NO_IDENTITY = (
 )
 
 # ---------------------------------------------------------------------------- axes and arguments
-
-
-def operand(x: Any) -> Any:
-    """A list or number as an array; what has a shape as it is."""
-    if hasattr(x, "shape"):
-        return x
-    array = np.asarray(x)
-    if array.dtype == object and array.size:  # a list with traced numbers in it
-        return np.reshape(np.stack(list(array.ravel())), array.shape)
-    return array
 
 
 def in_dtype(out: Any, dtype: Any) -> Any:
@@ -44,8 +36,11 @@ def as_number(out: Any) -> Any:
 
 
 def surely(condition: Any) -> bool:
-    """True if a condition holds somewhere; False if a batch leaves it open."""
-    return isinstance(condition, bool | np.generic | np.ndarray) and bool(np.any(condition))
+    """True if a condition holds somewhere: a decision; False if a batch leaves it open."""
+    try:
+        return bool(np.any(condition))
+    except BatchError:
+        return False
 
 
 def normalized_axes(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -168,7 +163,7 @@ def sum(
     where: Any = True,
 ) -> Any:
     """Sum of elements."""
-    a = operand(a) if dtype is None else operand(a).astype(dtype)
+    a = as_array(a) if dtype is None else as_array(a).astype(dtype)
     if where is not True:
         a = np.where(where, a, 0)
     out = add_up(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
@@ -180,7 +175,7 @@ def mean(
     a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True
 ) -> Any:
     """Arithmetic mean."""
-    a = operand(a) if dtype is None else operand(a).astype(dtype)
+    a = as_array(a) if dtype is None else as_array(a).astype(dtype)
     axes = normalized_axes(axis, a.ndim)
     if where is True:
         return in_dtype(average_out(a, axis=axes, keepdims=bool(keepdims)), dtype)
@@ -245,7 +240,7 @@ smallest = general(
 def _extremum(
     primitive: Any, pair: Any, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any
 ) -> Any:
-    a = operand(a)
+    a = as_array(a)
     if initial is None:
         if where is not True:
             raise ValueError(_NO_IDENTITY.format(pair.__name__))
@@ -290,7 +285,7 @@ amin = derived(np.amin, samples=_with_extremum[:2])(min.definition)
 @derived(np.ptp, samples=[call(distinct(3, 4)), call(distinct(3, 4), axis=1, keepdims=True)])
 def ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     """Maximum less minimum."""
-    a = operand(a)
+    a = as_array(a)
     return np.max(a, axis, keepdims=keepdims) - np.min(a, axis, keepdims=keepdims)
 
 
@@ -367,7 +362,7 @@ def prod(
     where: Any = True,
 ) -> Any:
     """Product of elements; right with any number of zeros among them."""
-    a = operand(a) if dtype is None else operand(a).astype(dtype)
+    a = as_array(a) if dtype is None else as_array(a).astype(dtype)
     if where is not True:
         a = np.where(where, a, 1)
     out = multiply_up(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
@@ -394,19 +389,19 @@ any_of, all_of, count_of = _question(np.any), _question(np.all), _question(np.co
 @derived(np.any, samples=[call(normal(3, 4), axis=1, max_order=0)])
 def any(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
     """Whether any element is true."""
-    a = operand(a) if where is True else np.where(where, a, 0)
+    a = as_array(a) if where is True else np.where(where, a, 0)
     return any_of(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
 
 
 @derived(np.all, samples=[call(normal(3, 4), axis=1, max_order=0)])
 def all(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
     """Whether all elements are true."""
-    a = operand(a) if where is True else np.where(where, a, 1)
+    a = as_array(a) if where is True else np.where(where, a, 1)
     return all_of(a, axis=reduced_axes(axis, a.ndim), keepdims=bool(keepdims))
 
 
 @derived(np.count_nonzero, samples=[call(normal(3, 4), axis=1, max_order=0)])
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
     """How many elements are not zero."""
-    a = operand(a)
+    a = as_array(a)
     return count_of(a, axis=normalized_axes(axis, a.ndim), keepdims=bool(keepdims))

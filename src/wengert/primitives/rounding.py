@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived, locally_constant
+from wengert.primitives.reductions import as_number
 from wengert.primitives.samples import call, complex_normal, normal
 
 # Nothing to differentiate: the samples give values only.
@@ -19,6 +20,12 @@ _two = [call(normal(3, 4), normal(4), max_order=0), call(normal(3), 0.5, max_ord
 _either = [*_one, call(complex_normal(3), max_order=0)]
 _shapes = [call(normal(3), normal(3), max_order=0), call(normal(2, 3), normal(2), max_order=0)]
 _whole = [call(np.array([1, 2, 6]), np.array([3, 1, 2]))]
+
+
+def _decimal_round(x: Any, *, digits: int) -> Any:
+    """Python rounds its numbers to the nearest decimal one, which NumPy misses by a unit at times."""
+    return round(x, digits) if type(x) is float else np.round(x, digits)
+
 
 # fmt: off
 floor = locally_constant(np.floor, lower="floor", samples=_one)
@@ -59,6 +66,9 @@ lcm = locally_constant(np.lcm, ("x1", "x2"), samples=_whole)
 rounded = locally_constant(np.round, ("a",), batch="leading", samples=[call(normal(3, 4)), call(normal(3), decimals=1)])
 around  = locally_constant(np.around, ("a",), name="around", batch="leading", samples=[call(normal(3), decimals=1)])
 fix     = locally_constant(np.fix, ("x",), batch="leading", samples=_one)
+decimal_round = locally_constant(
+    _decimal_round, name="decimal_round", batch="leading", samples=[call(normal(), digits=2)]
+)
 binary_exponent = locally_constant(
     lambda x: np.frexp(x)[1], name="binary_exponent", batch="broadcast", samples=_one
 )
@@ -99,7 +109,7 @@ def iscomplex(x: Any) -> Any:
 @derived(np.isreal, samples=_either)
 def isreal(x: Any) -> Any:
     """Where the imaginary part is 0."""
-    return np.equal(np.imag(x), 0)
+    return np.imag(x) == 0
 
 
 @derived(np.isposinf, samples=_one)
@@ -184,10 +194,10 @@ def nan_to_num(
         out = parts[0] + 1j * parts[1]
     else:
         out = _finite(x, nan, posinf, neginf)
-    if copy:
-        return out
-    x[...] = out
-    return x
+    if not copy:
+        x[...] = out
+        out = x
+    return as_number(out)
 
 
 def _finite(x: Any, nan: Any, posinf: Any, neginf: Any) -> Any:

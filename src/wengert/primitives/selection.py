@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived, linear, locally_constant
-from wengert.primitives.reductions import operand
 from wengert.primitives.samples import call, complex_normal, normal
+from wengert.primitives.shaping import as_array
 
 _mask = np.array(
     [[True, False, True, True], [False, True, False, True], [True, True, False, False]]
@@ -58,7 +58,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 def _part(x: Any) -> Any:
     """Lists become arrays; plain numbers stay weak."""
-    return x if isinstance(x, int | float | complex) else operand(x)
+    return x if isinstance(x, int | float | complex) else as_array(x)
 
 
 _choices = [normal(3, 4), normal(4), normal(3, 1)]
@@ -89,7 +89,7 @@ def _index_in_range(a: Any, count: int, mode: str) -> Any:
 def choose(a: Any, choices: Any, mode: str = "raise") -> Any:
     """Elements of the choices, by their number."""
     parts = [_part(choice) for choice in choices]
-    index = index_in_range(operand(a), count=len(parts), mode=mode)
+    index = index_in_range(as_array(a), count=len(parts), mode=mode)
     dtype = _common(parts)
     shape = np.broadcast_shapes(index.shape, *(np.shape(part) for part in parts))
     out = np.broadcast_to(_as(parts[0], dtype), shape)
@@ -103,7 +103,7 @@ def _common(parts: list[Any]) -> Any:
 
 
 def _as(part: Any, dtype: Any) -> Any:
-    part = operand(part)
+    part = as_array(part)
     return part if part.dtype == dtype else part.astype(dtype)
 
 
@@ -122,7 +122,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise ValueError("select with an empty condition list is not possible")
     parts = [_part(choice) for choice in (*choicelist, default)]
     dtype = _common(parts)
-    conditions = [operand(condition) for condition in condlist]
+    conditions = [as_array(condition) for condition in condlist]
     for number, condition in enumerate(conditions):
         if condition.dtype != bool:
             raise TypeError(f"invalid entry {number} in condlist: should be boolean ndarray")

@@ -102,8 +102,13 @@ def inverse_order(axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def as_array(a: Any) -> Any:
-    """What has a shape as it is; lists and numbers as ndarrays."""
-    return a if hasattr(a, "shape") else np.asarray(a)
+    """What has a shape as it is; lists and numbers as arrays, of traced numbers too."""
+    if hasattr(a, "shape") and not (type(a) is np.ndarray and a.dtype.kind == "O"):
+        return a
+    array = np.asarray(a)
+    if array.dtype.kind == "O" and array.size:  # traced numbers are in it
+        return np.reshape(np.stack(list(array.ravel())), array.shape)
+    return array
 
 
 # ------------------------------------------------------------------------------------------- reshaping

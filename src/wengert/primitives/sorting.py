@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived, linear, locally_constant
-from wengert.primitives.reductions import normalized_axis, operand
+from wengert.primitives.reductions import normalized_axis
 from wengert.primitives.samples import call, complex_normal, distinct, normal
+from wengert.primitives.shaping import as_array
 
 # -------------------------------------------------------------------------------------- positions
 
@@ -41,7 +42,7 @@ argpartition_along = locally_constant(
 
 
 def _place_of(primitive: Any, a: Any, axis: Any, keepdims: Any) -> Any:
-    a = operand(a)
+    a = as_array(a)
     if axis is not None:
         return primitive(a, axis=normalized_axis(axis, a.ndim), keepdims=bool(keepdims))
     place = primitive(np.ravel(a), axis=0)
@@ -85,7 +86,7 @@ def _without_fields(order: Any) -> None:
 
 def _flattened(a: Any, axis: Any) -> tuple[Any, int]:
     """The array and its axis; with axis None, the array in one row."""
-    a = operand(a)
+    a = as_array(a)
     return (np.ravel(a), 0) if axis is None else (a, normalized_axis(axis, a.ndim))
 
 
@@ -156,7 +157,7 @@ def partition(
 @derived(np.sort_complex, samples=[call(distinct(4)), call(complex_normal(2, 3))])
 def sort_complex(a: Any) -> Any:
     """A sorted copy, as complex numbers."""
-    a = np.sort(operand(a))
+    a = np.sort(as_array(a))
     return a if a.dtype.kind == "c" else a.astype(np.result_type(a.dtype, np.complex64))
 
 
@@ -196,7 +197,7 @@ def unique(
     sorted: Any = True,
 ) -> Any:
     """Distinct elements; each has the derivative of its first occurrence."""
-    ar = operand(ar)
+    ar = as_array(ar)
     index, inverse, counts = unique_positions(ar, axis=axis, equal_nan=bool(equal_nan))
     values = np.take(np.ravel(ar), index) if axis is None else np.take(ar, index, axis)
     wanted = ((return_index, index), (return_inverse, inverse), (return_counts, counts))
@@ -207,7 +208,7 @@ def unique(
 @derived(np.unique_values, samples=[call(distinct(3, 2))])
 def unique_values(x: Any) -> Any:
     """Distinct elements."""
-    return np.unique(operand(x), equal_nan=False)
+    return np.unique(as_array(x), equal_nan=False)
 
 
 @derived(np.isin, samples=[call(normal(3), [0.0, 1.0], max_order=0)])
@@ -220,7 +221,7 @@ def isin(
     kind: Any = None,
 ) -> Any:
     """Whether elements are among others."""
-    element, test_elements = operand(element), operand(test_elements)
+    element, test_elements = as_array(element), as_array(test_elements)
     same = np.expand_dims(element, -1) == np.reshape(test_elements, (1,) * element.ndim + (-1,))
     found = np.any(same, axis=-1)
     return ~found if invert else found
@@ -269,16 +270,16 @@ search = locally_constant(
 @derived(np.searchsorted, samples=[call([-1.0, 0.0, 1.0], normal(3), max_order=0)])
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     """Where elements would be inserted to keep an array sorted."""
-    a = operand(a)
+    a = as_array(a)
     if sorter is not None:
         a = np.take(a, sorter)
-    return search(a, operand(v), side=side)
+    return search(a, as_array(v), side=side)
 
 
 @derived(np.digitize, samples=[call(normal(3), [-1.0, 0.0, 1.0], max_order=0)])
 def digitize(x: Any, bins: Any, right: Any = False) -> Any:
     """Which bin each element falls into."""
-    x, bins = operand(x), operand(bins)
+    x, bins = as_array(x), as_array(bins)
     if x.dtype.kind == "c":
         raise TypeError("x may not be complex")
     steps = np.diff(bins)
@@ -306,16 +307,16 @@ def bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
     """Sums of weights for each value of an array of small integers."""
     if weights is None:
         return np.bincount(x, minlength=minlength)
-    return count_into(operand(x), operand(weights), minlength=minlength)
+    return count_into(as_array(x), as_array(weights), minlength=minlength)
 
 
 flatnonzero = derived(np.flatnonzero, samples=[call(normal(4), max_order=0)])(
-    lambda a: np.nonzero(np.ravel(operand(a)))[0]
+    lambda a: np.nonzero(np.ravel(as_array(a)))[0]
 )
 
 
 @derived(np.argwhere, samples=[call(normal(2, 3), max_order=0)])
 def argwhere(a: Any) -> Any:
     """Indices of elements that are not zero, one a row."""
-    a = np.atleast_1d(operand(a)) if np.ndim(a) == 0 else operand(a)
+    a = np.atleast_1d(as_array(a)) if np.ndim(a) == 0 else as_array(a)
     return np.transpose(np.stack(np.nonzero(a)))

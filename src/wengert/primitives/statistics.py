@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived, elementwise, locally_constant
-from wengert.primitives.reductions import count_along, normalized_axes, operand, surely
+from wengert.primitives.reductions import count_along, normalized_axes, surely
 from wengert.primitives.samples import call, complex_normal, distinct, normal, positive
+from wengert.primitives.shaping import as_array
 from wengert.primitives.sorting import count_into
 
 # ----------------------------------------------------------------------------- variance, deviation
@@ -81,7 +82,7 @@ def var(
     correction: Any = None,
 ) -> Any:
     """Mean of squared deviations from the mean."""
-    a, ddof = operand(a), _degrees(ddof, correction)
+    a, ddof = as_array(a), _degrees(ddof, correction)
     axes = normalized_axes(axis, a.ndim)
     if dtype is not None or a.dtype.kind in "iub":
         a = a.astype(dtype or float)
@@ -136,7 +137,7 @@ def std(
 
 def weights_along(weights: Any, a: Any, axis: Any) -> Any:
     """Weights in the shape of `a`, or one that broadcasts to it, if they are given along `axis` only."""
-    weights = operand(weights)
+    weights = as_array(weights)
     if weights.shape == a.shape:
         return weights
     if axis is None:
@@ -164,7 +165,7 @@ def average(
     a: Any, axis: Any = None, weights: Any = None, returned: Any = False, *, keepdims: Any = False
 ) -> Any:
     """Weighted mean, and on request the sum of the weights."""
-    a = operand(a)
+    a = as_array(a)
     axes = normalized_axes(axis, a.ndim)
     if weights is None:
         out = np.mean(a, axes, keepdims=keepdims)
@@ -187,7 +188,7 @@ def average(
 
 def _rows(m: Any, dtype: Any, rowvar: Any) -> Any:
     """Observations with one variable a row."""
-    m = operand(m)
+    m = as_array(m)
     if m.ndim > 2:
         raise ValueError("m has more than 2 dimensions")
     rows = np.reshape(m, (1, -1)) if m.ndim < 2 else m if rowvar else np.transpose(m)
@@ -201,7 +202,7 @@ def _observation_weights(fweights: Any, aweights: Any, count: int) -> tuple[Any,
         if weights is None:
             checked.append(None)
             continue
-        weights = operand(weights)
+        weights = as_array(weights)
         if weights.ndim > 1:
             raise RuntimeError(f"cannot handle multidimensional {name}")
         if weights.shape[0] != count:
@@ -256,7 +257,7 @@ def cov(
     """Covariance matrix."""
     if ddof is not None and ddof != int(ddof):
         raise ValueError("ddof must be integer")
-    m, y = operand(m), None if y is None else operand(y)
+    m, y = as_array(m), None if y is None else as_array(y)
     dtype = dtype or np.result_type(m.dtype, np.float64, *(() if y is None else (y.dtype,)))
     rows = _rows(m, dtype, rowvar)
     if rows.shape[0] == 0:
@@ -315,16 +316,16 @@ edges_of = locally_constant(
 )
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     """Edges of the bins of a histogram, differentiable in the extremes of the array."""
-    a = operand(a)
+    a = as_array(a)
     if np.ndim(bins) == 1:
-        return operand(bins)
+        return as_array(bins)
     if range is not None or a.size == 0:
         return edges_of(a, bins=bins, range=range)
     count = len(edges_of(a, bins=bins, range=None)) - 1
     low, high = np.min(a), np.max(a)
-    if surely(low == high):
-        low, high = low - 0.5, high + 0.5
-    inner = np.arange(count) * ((high - low) / count) + low
+    is_flat = low == high
+    low, high = np.where(is_flat, low - 0.5, low), np.where(is_flat, high + 0.5, high)
+    inner = np.arange(count).astype(np.result_type(low.dtype, 1.0)) * ((high - low) / count) + low
     return np.concatenate([inner, np.reshape(high, (1,))])
 
 
@@ -345,12 +346,12 @@ def histogram(
     weights: Any = None,
 ) -> Any:
     """Counts, or sums of weights, between edges; and the edges."""
-    a = operand(a)
+    a = as_array(a)
     edges = np.histogram_bin_edges(a, bins, range)
     if weights is None:
         counts = counts_between(a, edges)
     else:
-        counts = _sums_between(np.ravel(a), np.ravel(operand(weights)), edges)
+        counts = _sums_between(np.ravel(a), np.ravel(as_array(weights)), edges)
     if not density:
         return counts, edges
     return counts / np.diff(edges).astype(float) / np.sum(counts), edges

@@ -28,6 +28,7 @@ from wengert.errors import (
 )
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import read as READ
+from wengert.primitives.rounding import decimal_round
 
 Step = tuple[str, Any]
 Path = tuple[Step, ...]
@@ -235,6 +236,8 @@ class Array:
     def __round__(self, ndigits: int | None = None) -> Any:
         if ndigits is None:
             return round(_decided(self, "round()", np.rint))
+        if type(concrete(self)) is float:  # Python rounds its own numbers otherwise than NumPy
+            return self.__record__(decimal_round, (self,), {"digits": operator.index(ndigits)})
         return np.round(self, ndigits)
 
     def __trunc__(self) -> int:

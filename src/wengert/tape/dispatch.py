@@ -407,7 +407,8 @@ def _are_python(self: Array, other: Any) -> bool:
     return kinds <= {bool, int, float}
 
 
-def _unary(ufunc: np.ufunc, operate: Any) -> Any:
+def unary(ufunc: np.ufunc, operate: Any) -> Any:
+    """What applies a ufunc to an Array, as one of Python's operators does."""
     primitive = UFUNCS[ufunc]
 
     def method(self: Array) -> Any:
@@ -484,7 +485,7 @@ def _attach() -> None:
     for name, (ufunc, operate) in _COMPARISONS.items():
         setattr(Array, f"__{name}__", _comparison(ufunc, operate))
     for name, (ufunc, operate) in _UNARY.items():
-        setattr(Array, f"__{name}__", _unary(ufunc, operate))
+        setattr(Array, f"__{name}__", unary(ufunc, operate))
 
 
 _attach()

@@ -8,6 +8,7 @@ Python's numbers.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from wengert.errors import LostDerivativeError, UnsupportedFunctionError
 from wengert.primitives.complex import imag, real
 from wengert.primitives.shaping import full_shape, permute, reshape_to
 from wengert.tape.array import Array, concrete
-from wengert.tape.dispatch import UFUNCS, apply, array_function, array_ufunc
+from wengert.tape.dispatch import UFUNCS, apply, array_function, array_ufunc, unary
 from wengert.tape.reading import memory
 from wengert.tape.views import View
 from wengert.tape.writing import assign_whole
@@ -180,7 +181,19 @@ def _item(self: Any, *args: Any) -> Any:
     if not isinstance(position, tuple):
         position = np.unravel_index(position, self.shape) if self.shape else ()
     found = self[tuple([int(k) for k in position])]
-    return found if isinstance(found, Array) and found.tape.is_traced else concrete(found).item()
+    if not isinstance(found, Array) or not found.tape.is_traced:
+        return concrete(found).item()
+    return _of_python(found) if found.tape.is_program else found
+
+
+def _of_python(number: Any) -> Any:
+    """An element of a program's array as the Python number that NumPy makes of it."""
+    kind = _WIDEST.get(number.dtype.kind, number.dtype)
+    made = number.astype(kind) if number.dtype != kind else np.positive(number)
+    return made.tape.weak(made)
+
+
+_WIDEST = {dtype.kind: dtype for dtype in map(np.dtype, (bool, int, float, complex))}
 
 
 def _tolist(self: Any) -> Any:
@@ -193,13 +206,23 @@ def _rows(self: Any) -> list[Any]:
 
 
 def _conjugate(self: Any, *args: Any, **kwargs: Any) -> Any:
-    """As ``np.conjugate``."""
+    """As ``np.conjugate``; of Python's number such a number."""
+    if not args and not kwargs:
+        return _CONJUGATE(self)
     return array_ufunc(self, np.conjugate, "__call__", self, *args, **kwargs)
+
+
+_CONJUGATE = unary(np.conjugate, operator.methodcaller("conjugate"))
 
 
 def _round(self: Any, decimals: Any = 0, out: Any = None) -> Any:
     """As ``np.round``."""
     return np.round(self, decimals) if out is None else np.round(self, decimals, out=out)
+
+
+def _is_integer(self: Any) -> bool:
+    """As a number's ``is_integer``: a decision."""
+    return bool(np.logical_and(np.isfinite(self), np.equal(np.floor(self), self)))
 
 
 def _compress(self: Any, condition: Any, axis: Any = None) -> Any:
@@ -353,6 +376,7 @@ _OWN: dict[str, Any] = {
     "conj": _conjugate,
     "conjugate": _conjugate,
     "round": _round,
+    "is_integer": _is_integer,
     "compress": _compress,
     "to_device": _to_device,
     "fill": _fill,

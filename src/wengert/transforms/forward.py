@@ -10,7 +10,8 @@ import numpy as np
 from wengert import tree
 from wengert.errors import SeedError
 from wengert.primitives.adjoints import Like, like_of, zeros_like
-from wengert.tape.array import Array
+from wengert.tape.array import Array, concrete
+from wengert.tape.failures import fail
 from wengert.tape.forward import Tangents
 from wengert.tape.seams import tracing
 from wengert.tape.structural import Masked, careful, count_sweep, has_nan, is_careful
@@ -22,7 +23,6 @@ from wengert.transforms.arguments import (
     target_leaf,
 )
 from wengert.transforms.compiled import compiled_call
-from wengert.transforms.failures import fail
 from wengert.transforms.reverse import own_result
 
 
@@ -131,12 +131,20 @@ def _split(x: Any, trace: Tangents, given: Any) -> tuple[Any, Any]:
     if isinstance(x, Array) and x.tape is trace:
         x = x.current()
         tangent = x.index.clean if isinstance(x.index, Masked) else x.index
-        return own_result(x.value, given), own_result(tangent, given)
+        return own_result(x.value, given), _number(own_result(tangent, given))
     if isinstance(x, Array) and not x.tape.is_traced:
         x = x.value
     like = like_of(x)
     zero = zeros_like(x) if like.shape else like.dtype.type(0) if like.dtype.kind in "fc" else 0.0
     return x, zero
+
+
+def _number(tangent: Any) -> Any:
+    """NumPy's number in place of an array without axes, whichever way it was computed."""
+    known = concrete(tangent)
+    if isinstance(known, np.generic) or np.shape(known):
+        return tangent
+    return (tangent if hasattr(tangent, "shape") else np.asarray(tangent))[()]
 
 
 def checked_tangents(tangents: Any, call: Call, values: list[Any]) -> list[Any]:

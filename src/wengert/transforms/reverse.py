@@ -17,6 +17,7 @@ from wengert.errors import DisconnectedError, DisconnectedWarning, user_frame
 from wengert.primitives.adjoints import NUMBER, Like, fit, like_of
 from wengert.tape.array import Array, of_program
 from wengert.tape.entries import ANY, BRIEF
+from wengert.tape.failures import fail
 from wengert.tape.levels import depth
 from wengert.tape.seams import tracing
 from wengert.tape.structural import (
@@ -31,7 +32,6 @@ from wengert.tape.structural import (
 from wengert.tape.sweep import backward
 from wengert.tape.tape import Tape
 from wengert.transforms.arguments import Call, check_sources, name_of, split_aux, target_leaf
-from wengert.transforms.failures import fail
 
 _REGISTRY = "__warningregistry__"  # where the warnings module remembers what it has shown
 

@@ -20,12 +20,12 @@ from wengert.primitives.family import Elementwise, Primitive
 from wengert.primitives.joining import part as PART
 from wengert.tape.array import Array
 from wengert.tape.columns import Columns, Constant, Decision, Place
+from wengert.tape.failures import fail
 from wengert.tape.seams import tracing
 from wengert.tape.structural import backward_masked, has_nan
 from wengert.tape.sweep import Parts, backward
 from wengert.tape.tape import Tape
 from wengert.transforms.arguments import name_of, same_structure, target_leaf
-from wengert.transforms.failures import fail
 from wengert.transforms.forward import checked_seed
 
 

@@ -1,4 +1,4 @@
-"""Exceptions that leave a transform: the one that helps is brought to the front.
+"""Exceptions that leave traced code: the one that helps is brought to the front.
 
 NumPy and SciPy wrap what they catch, and refuse traced Arrays in words of their own; here such an
 error becomes the Wengert error that names the function, the user's line and the remedy, chained to
@@ -38,7 +38,7 @@ def fail(error: Exception, held: Collection[Any] = ()) -> NoReturn:
     raise better from error
 
 
-def explained(error: Exception, held: Collection[Any]) -> Exception:
+def explained(error: Exception, held: Collection[Any] = ()) -> Exception:
     """The error to raise in place of one that user code raised; the same one where it says all."""
     if isinstance(error, WengertError):
         return error
