@@ -320,8 +320,9 @@ def svd(
     check_finite: bool = True,
     lapack_driver: str = "gesdd",
 ) -> Any:
-    found = np.linalg.svd(as_array(a), full_matrices=full_matrices, compute_uv=compute_uv)
-    return tuple(found) if compute_uv else found
+    if not compute_uv:
+        return np.linalg.svdvals(as_array(a))
+    return tuple(np.linalg.svd(as_array(a), full_matrices=full_matrices))
 
 
 @derived(linalg.svdvals, name="scipy.linalg.svdvals", samples=[call(normal(3, 2))])
