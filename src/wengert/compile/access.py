@@ -147,9 +147,13 @@ class Scan:
         if found is None:
             self.accesses.append(Access(constant, index))
             return
-        condition = Condition(found.distance(index), 0, 1)
-        if condition.holds(self.extents) is None:
-            self.conditions[condition] = None
+        conditions = [Condition(*part) for part in found.ranges(index)]
+        known = [condition.holds(self.extents) for condition in conditions]
+        if False in known:
+            return
+        for condition, is_known in zip(conditions, known, strict=True):
+            if is_known is None:
+                self.conditions[condition] = None
 
     def gathered(self, lookup: Lookup, source: Operand, index: Index) -> list[Alternative]:
         """What an element at a fancy index takes: the places, and an element at some place."""

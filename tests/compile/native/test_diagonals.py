@@ -31,6 +31,10 @@ DIAGONALS: dict[str, Any] = {
     "integers": np.eye(18, 20, 1, dtype=np.int32),
     "booleans": np.eye(20, 18, -2, dtype=bool),
     "infinite": np.where(EYE == 1, np.inf, 0.0),
+    "one less at the end": with_one(EYE, (19, 19), 0.0),
+    "part": np.where((np.arange(20) > 11) & (np.arange(20) < 15), EYE, 0.0),
+    "part of the columns": np.where(np.arange(20) < 4, EYE, 0.0)[:, 1:],
+    "one place": np.where(EYE[:, :1] * EYE[:1] == 1, 3.0, 0.0),
 }
 OTHERS: dict[str, Any] = {
     "one more": with_one(EYE, (7, 9), 1.0),

@@ -45,6 +45,8 @@ class Elements:
     axes : sequence of pair
         For each axis: the SSA name it is counted by and the depth at which that is known. An axis
         that is merged into a later one has no name: places in memory count in the later one.
+    false : set of Condition
+        What is known to hold nowhere in the nest.
     """
 
     def __init__(
@@ -57,8 +59,9 @@ class Elements:
         axes: Sequence[tuple[str, int]] = (),
         depth: int = 0,
         flags: str = "",
+        false: frozenset[Condition] = frozenset(),
     ):
-        self.division, self.home, self.pointer = division, home, pointer
+        self.division, self.home, self.pointer, self.false = division, home, pointer, false
         self.extents, self.axes = extents, axes
         self.sections = [Code(names) for _ in range(depth + 1)]
         for section in self.sections:
@@ -134,13 +137,16 @@ class Elements:
         return isinstance(operand, Constant) and _is_uniform(operand)
 
     def _on(self, diagonal: Diagonal, dtype: np.dtype[Any], index: Index) -> Scalar:
-        """An element of a diagonal: a condition on its index."""
-        condition = Condition(diagonal.distance(index), 0, 1)
+        """An element of a diagonal: conditions on its index."""
+        conditions = [Condition(*part) for part in diagonal.ranges(index)]
         number, zero = literal(dtype, diagonal.number), literal(dtype, 0)
-        holds = condition.holds(self.extents)
-        if holds is not None:
-            return number if holds else zero
-        test, depth = self._all_hold((condition,))
+        known = [self._holds(condition) for condition in conditions]
+        if False in known:
+            return zero
+        if all(known):
+            return number
+        open_ = [c for c, is_known in zip(conditions, known, strict=True) if is_known is None]
+        test, depth = self._all_hold(open_)
         return elementwise.select(self.sections[depth], test, number, zero, depth)
 
     def _load(self, operand: Operand, index: Index) -> Scalar:
@@ -176,7 +182,7 @@ class Elements:
         specs = [self.division.spec(x) for x in op.operands]
         kept: list[Alternative] = []
         for choice in alternatives(op, specs, index):
-            known = [c.holds(self.extents) for c in choice.conditions]
+            known = [self._holds(c) for c in choice.conditions]
             if False in known:
                 continue
             open_ = tuple(
@@ -246,6 +252,9 @@ class Elements:
     def converted(self, x: Scalar, dtype: np.dtype[Any]) -> Scalar:
         """A number in another dtype."""
         return converted(self.sections[x.depth], x, dtype)
+
+    def _holds(self, condition: Condition) -> bool | None:
+        return False if condition in self.false else condition.holds(self.extents)
 
     def _all_hold(self, conditions: Sequence[Condition]) -> tuple[str, int]:
         test, depth = "", 0

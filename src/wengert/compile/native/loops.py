@@ -3,8 +3,8 @@
 ``void @k(ptr inputs, ptr outputs, ptr arena, i64 begin, i64 end)`` computes its roots for a range
 of the outermost loop, so that threads can share it. Axes that lie one behind the other in all that
 is read and written become one loop. Where a condition on an index cuts the space (the edges of a
-shifted slice), the nest is written once for each piece, so that inner loops need no test. What is
-reduced is in `accumulate.py`.
+shifted slice, `bands.py`), the nest is written once for each piece, so that inner loops need no
+test. What is reduced is in `accumulate.py`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from math import prod
 from typing import NamedTuple
 
 from wengert.compile import views
-from wengert.compile.access import Scan
+from wengert.compile.access import Condition, Scan
 from wengert.compile.fuse import Step
 from wengert.compile.native.accumulate import Accumulator, Register
+from wengert.compile.native.bands import band
 from wengert.compile.native.elements import Elements
 from wengert.compile.native.memory import ACCESS, ATTRIBUTES, KERNEL, PARAMETERS, Memory, Pointers
 from wengert.compile.native.skips import is_worth_a_branch, mask_of
@@ -27,6 +28,8 @@ _MOST_PIECES = 16
 _PARTIALS = 32  # blocks of a reduction that keeps axes
 _THREADED = 400_000  # instructions, about, below which a nest is not worth a second thread
 _CHUNKS = 16  # into which a nest is cut for threads
+_PARTS = ("within", "outside")  # of a piece that a band divides
+_SMALL = 100  # the share of a nest below which vectors in a piece would not pay for being compiled
 
 
 class Blocks(NamedTuple):
@@ -57,6 +60,8 @@ class Nest:
             self.scan.root(root, views.axes(len(self.shape)))
         self.groups = self._groups()
         self.cuts = self._cuts()
+        inner = self.groups[-1] if len(self.groups) > 1 else []
+        self.band = band(self.scan.conditions, inner[0]) if len(inner) == 1 else None
         self.blocks = self._blocks()
         for part in self.accumulators:
             if self._is_shared(part) and self.blocks.number > 1:
@@ -152,10 +157,19 @@ class Nest:
             part.clear(code, slot, self.groups[0][-1])
         body = Code(names)
         for ranges in itertools.product(*self.cuts):
-            _Piece(self, names, pointers, slots, ranges).write(body)
+            for way in self._ways(ranges):
+                _Piece(self, names, pointers, slots, ranges, way).write(body)
         head = f"define internal void @{self.name}({PARAMETERS}, i64 %begin, i64 %end) {KERNEL} {{"
         lines = [head, "entry:", *names.allocas, *code.lines, *body.lines, "  ret void", "}"]
         return "\n".join(lines)
+
+    def _ways(self, ranges: tuple[tuple[int, int], ...]) -> tuple[str, ...]:
+        """Of a piece: whether it is divided by the band, or so small that it need not be fast."""
+        *_, turns = sizes = [high - low for low, high in ranges]
+        if len(sizes) > 1 and prod(sizes) * _SMALL < prod(self.shape):
+            return ("small",)
+        is_divided = self.band is not None and self.band.is_worth(turns)
+        return _PARTS if is_divided else ("",)
 
     def run(self, code: Code) -> None:
         """Write the call of the nest into the plan; threads share a long one."""
@@ -215,7 +229,10 @@ exit:
 
 
 class _Piece:
-    """One piece of the space of a nest, with ranges of its own."""
+    """One piece of the space of a nest, with ranges of its own.
+
+    `part`: one of `_PARTS`, if a band divides the innermost loop; or "small".
+    """
 
     def __init__(
         self,
@@ -224,8 +241,9 @@ class _Piece:
         pointers: Pointers,
         slots: list[str],
         ranges: tuple[tuple[int, int], ...],
+        part: str,
     ):
-        self.nest, self.names, self.ranges = nest, names, ranges
+        self.nest, self.names, self.ranges, self.part = nest, names, ranges, part
         depth = len(nest.groups)
         indices = [names.fresh() for _ in nest.groups]
         axes: list[tuple[str, int]] = []
@@ -235,8 +253,19 @@ class _Piece:
             extents += [(0, nest.shape[axis]) for axis in group[:-1]]
             extents.append(ranges[k] if len(group) == 1 else (0, nest.shape[group[-1]]))
         self.indices = indices
+        false: frozenset[Condition] = frozenset()
+        if nest.band is not None and part == "outside":
+            false = nest.band.conditions
         self.elements = Elements(
-            nest.division, nest.step.home, names, pointers, extents, axes, depth, nest.memory.flags
+            nest.division,
+            nest.step.home,
+            names,
+            pointers,
+            extents,
+            axes,
+            depth,
+            nest.memory.flags,
+            false,
         )
         self.elements.tag = ACCESS
         self.own = views.axes(len(nest.shape))
@@ -255,6 +284,7 @@ class _Piece:
         for value, x in results:
             self._store(value, x, inner)
         self.mask = self._mask()
+        self.inside = self._inside()
         skip = self._clip(code)
         self._nest(code, 0)
         if skip:
@@ -285,6 +315,16 @@ class _Piece:
         pointer, _ = self.elements.address(value, place)
         store(inner, self.elements.converted(x, spec.dtype), pointer, ACCESS)
 
+    def _inside(self) -> tuple[str, str]:
+        """The turns of the innermost loop that the band has."""
+        if self.nest.band is None or self.part not in _PARTS:
+            return "", ""
+        low, high = map(str, self.ranges[-1])
+        code = self.elements.sections[-2]
+        start, _ = self.elements.number(self.nest.band.start)
+        stop = code.op(f"add nsw i64 {start}, {self.nest.band.width}")
+        return _clipped(code, start, low, high), _clipped(code, stop, low, high)
+
     def _clip(self, code: Code) -> str:
         """Bring the outer loop into the range of the piece; where to go if nothing is left."""
         low, high = self.ranges[0]
@@ -300,32 +340,64 @@ class _Piece:
         return skip
 
     def _nest(self, code: Code, depth: int) -> None:
-        """Section, loop, section, loop … and what comes after each loop."""
+        """Section, loop, section, loop and so on."""
         code.lines += self.elements.sections[depth].lines
         if depth == len(self.ranges):
             return
-        is_inner = depth == len(self.ranges) - 1
-        low, high = map(str, self.ranges[depth])
-        if depth == 0:
-            low, high = self.begin, self.end
-        skip = self._skip(code) if is_inner and self.mask else ""
-        if is_inner:
-            for register in self.registers:
-                register.begin(code)
+        if depth == len(self.ranges) - 1:
+            self._innermost(code)
+            return
+        low, high = (self.begin, self.end) if depth == 0 else map(str, self.ranges[depth])
         loop = open_loop(code, low, high, self.indices[depth])
         self._nest(code, depth + 1)
-        turns = self.ranges[depth][1] - self.ranges[depth][0] if depth else 0
-        close_loop(code, loop, self.nest.memory.loop_metadata(turns) if is_inner else "")
-        if is_inner:
-            for register in self.registers:
-                register.end(code)
+        close_loop(code, loop)
+
+    def _innermost(self, code: Code) -> None:
+        """The innermost loop: within the band, or on both of its sides, if there is one."""
+        low, high = map(str, self.ranges[-1])
+        if len(self.ranges) == 1:
+            low, high = self.begin, self.end
+        if self.part == "within":
+            self._row(code, *self.inside)
+        elif self.part == "outside":
+            first, last = self.inside
+            side = open_loop(code, "0", "2")
+            is_before = code.op(f"icmp eq i64 {side.turn}, 0")
+            start = code.op(f"select i1 {is_before}, i64 {low}, i64 {last}")
+            stop = code.op(f"select i1 {is_before}, i64 {first}, i64 {high}")
+            self._row(code, start, stop)
+            close_loop(code, side)
+        else:
+            self._row(code, low, high)
+
+    def _row(self, code: Code, low: str, high: str) -> None:
+        """One innermost loop; left out where it is empty, or adds zeros."""
+        skip, mask = "", self.mask
+        if self.part in _PARTS:
+            is_some = code.op(f"icmp slt i64 {low}, {high}")
+            mask = code.op(f"and i1 {mask}, {is_some}") if mask else is_some
+        if mask:
+            some, skip = self.names.label(), self.names.label()
+            code.do(f"br i1 {mask}, label %{some}, label %{skip}")
+            code.start(some)
+        for register in self.registers:
+            register.begin(code)
+        loop = open_loop(code, low, high, self.indices[-1])
+        self._nest(code, len(self.ranges))
+        close_loop(code, loop, self._metadata())
+        for register in self.registers:
+            register.end(code)
         if skip:
             code.do(f"br label %{skip}")
             code.start(skip)
 
-    def _skip(self, code: Code) -> str:
-        """Leave out the innermost loop where it adds zeros; the label behind it."""
-        some, skip = self.names.label(), self.names.label()
-        code.do(f"br i1 {self.mask}, label %{some}, label %{skip}")
-        code.start(some)
-        return skip
+    def _metadata(self) -> str:
+        memory, (low, high) = self.nest.memory, self.ranges[-1]
+        if self.part in ("within", "small"):
+            return memory.loop_metadata(is_short=True)
+        is_known = len(self.ranges) > 1 and not self.part
+        return memory.loop_metadata(high - low if is_known else 0)
+
+
+def _clipped(code: Code, place: str, low: str, high: str) -> str:
+    return code.call("smin", "i64", code.call("smax", "i64", place, low), high)

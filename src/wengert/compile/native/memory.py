@@ -48,6 +48,7 @@ class Memory:
         symbols["!0"] = "!0 = distinct !{}"
         symbols["!1"] = '!1 = !{!"llvm.loop.parallel_accesses", !0}'
         symbols["!2"] = '!2 = !{!"llvm.loop.unroll.full"}'
+        symbols["!3"] = '!3 = !{!"llvm.loop.vectorize.enable", i1 false}'
 
     def of_body(self, plan: Plan) -> Memory:
         """For the plan of a loop's body: an arena of its own, all else shared."""
@@ -65,17 +66,17 @@ class Memory:
         self.arena = at + size
         return at
 
-    def loop_metadata(self, turns: int = 0) -> str:
+    def loop_metadata(self, turns: int = 0, *, is_short: bool = False) -> str:
         """Says of one innermost loop that its turns touch no memory of one another.
 
         Others are not unrolled: that took up to half of the time of compiling, and paid little, as
         the vectoriser has several vectors in each turn already. `turns` is how many there are, if
-        that is known.
+        that is known; a loop that is always short is not vectorised.
         """
         last = next(key for key in reversed(self.symbols) if key.startswith("!"))
         number = int(last[1:]) + 1
-        unrolled = ", !2" if 0 < turns <= _UNROLLED else ""
-        self.symbols[f"!{number}"] = f"!{number} = distinct !{{!{number}, !1{unrolled}}}"
+        wish = ", !3" if is_short else ", !2" if 0 < turns <= _UNROLLED else ""
+        self.symbols[f"!{number}"] = f"!{number} = distinct !{{!{number}, !1{wish}}}"
         return f", !llvm.loop !{number}"
 
     def constant(self, array: np.ndarray) -> int:
