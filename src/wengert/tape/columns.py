@@ -23,9 +23,10 @@ import numpy as np
 from wengert.errors import Line, is_user_file, user_frame
 from wengert.primitives.family import Primitive
 from wengert.tape.array import Array, Trace
-from wengert.tape.scopes import Calls, Scope, _active
+from wengert.tape.scopes import Calls, Scope, active_scope
 
 UNSEEN: Any = object()
+_getframe = sys._getframe
 _SMALL = 64  # elements; below it, copying an array costs less than looking for an equal copy
 
 
@@ -54,6 +55,17 @@ class Place(NamedTuple):
         return assigned_name(self.code, self.instruction)
 
 
+class _Code:
+    """A code object that runs while recording; held, so that no other gets its identity."""
+
+    __slots__ = ("code", "is_user", "places")
+
+    def __init__(self, code: CodeType):
+        self.code = code
+        self.is_user = is_user_file(code.co_filename)
+        self.places: dict[int, Place | None] = {}  # by instruction
+
+
 class Decision(NamedTuple):
     """A result without derivative, such as ``x > 0``, that user code may have branched on."""
 
@@ -76,11 +88,10 @@ class Columns:
         self.decisions: list[Decision] = []
         self.calls = Calls()
         self.groups: list[int] = []  # of `calls`, for each entry
-        # By a code object, which its places hold, and the instruction.
-        self._places: dict[int, dict[int, Place | None]] = {}
-        self._here: dict[int, Place | None] = {}
+        self._codes: dict[int, _Code] = {}  # by identity
+        self._here: dict[int, Place | None] = {}  # places in the last entry's code, by instruction
         self._frame: Any = UNSEEN  # of the last entry; and its scope, and group
-        self._scope: Scope | None = None
+        self._scope: Scope | None = active_scope()
         self._group = 0
         self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -91,15 +102,9 @@ class Columns:
         self.parameters.append(parameters)
         # From here on: most of what looking at a tape costs while recording. An entry comes nearly
         # always from the same frame as the last; and a frame is slow to make, and to hold.
-        frame: FrameType | None = sys._getframe(outwards)
-        last = self._frame
-        while frame is not last and frame is not None:
-            if is_user_file(frame.f_code.co_filename):
-                break
-            frame = frame.f_back
-        scope = _active.get()
-        if frame is not last or scope is not self._scope:
-            self._enter(frame, scope)
+        frame: FrameType | None = _getframe(outwards)
+        if frame is not self._frame or active_scope() is not self._scope:
+            frame = self._enter(frame)
         instruction = -1 if frame is None else frame.f_lasti
         place = self._here.get(instruction, UNSEEN)
         if place is UNSEEN:  # to look a line number up costs more than all the rest
@@ -107,15 +112,31 @@ class Columns:
         self.places.append(place)
         self.groups.append(self._group)
 
-    def _enter(self, frame: FrameType | None, scope: Scope | None) -> None:
-        """User code goes on in another frame or scope than before."""
+    def _enter(self, frame: FrameType | None) -> FrameType | None:
+        """User code goes on in another frame or scope than before; the innermost user's frame."""
+        codes = self._codes
+        while frame is not None:
+            code = frame.f_code
+            known = codes.get(id(code))
+            if known is None:
+                known = codes[id(code)] = _Code(code)
+            if known.is_user:
+                self._here = known.places
+                break
+            frame = frame.f_back
+        else:
+            self._here = {-1: None}
+        scope = active_scope()
+        if scope is not self._scope:
+            self.calls.enter(scope)
         self._frame, self._scope = frame, scope
-        self._here = self._places.setdefault(0 if frame is None else id(frame.f_code), {})
         self._group = self.calls.group_of(frame, scope)
+        return frame
 
     def end(self) -> None:
         """Let go of what only recording needs: the user's frames."""
-        self._places.clear()
+        self._codes.clear()
+        self._here = {}
         self._frame = UNSEEN
         self._scope = None
         self._copies.clear()

@@ -36,7 +36,6 @@ class Group(NamedTuple):
 
 
 WHOLE = Group(0, "", "")
-_new = tuple.__new__  # as Group(...), in a third of the time: a call of a function makes a group
 
 
 class Scope:
@@ -57,9 +56,7 @@ class Scope:
 _active: ContextVar[Scope | None] = ContextVar("wengert_scope", default=None)
 
 
-def active_scope() -> Scope | None:
-    """The innermost scope of the current context."""
-    return _active.get()
+active_scope = _active.get  # the innermost scope of the current context
 
 
 class scope(contextlib.ContextDecorator):  # noqa: N801 (used as a statement: with wg.scope("x"))
@@ -110,47 +107,56 @@ class scope(contextlib.ContextDecorator):  # noqa: N801 (used as a statement: wi
 
 
 class Calls:
-    """The groups of one recording.
-
-    Attributes
-    ----------
-    groups : list of Group
-        Group 0 is the whole.
-    """
+    """The groups of one recording, numbered as they are met; group 0 is the whole."""
 
     def __init__(self) -> None:
-        self.groups: list[Group] = [WHOLE]
-        self._known: dict[tuple[int, int], int] = {}
+        # (parent, name, kind): as plain tuples, for a call of a function makes one.
+        self._groups: list[tuple[int, str, str]] = [WHOLE]
+        self._known: dict[int, dict[int, int]] = {}  # numbers by scope and frame
         self._held: list[FrameType | Scope] = []
         frame = user_frame(sys._getframe(1))
         self._start: set[int] = set()  # frames that run already: what they record is no call
         while frame is not None:
             self._start.add(id(frame))
             frame = _outer(frame)
-        self._outside = _active.get()
+        self._outside = active_scope()
+        self._here = self._known_in(self._outside)
 
-    def group_of(self, frame: FrameType | None, inner: Scope | None) -> int:
-        """Number of the group that user code in this frame and scope records into now."""
-        here, scope = id(frame), id(inner)
-        number = self._known.get((here, scope))
+    @property
+    def groups(self) -> list[Group]:
+        """The groups, by number."""
+        return [Group(*group) for group in self._groups]
+
+    def enter(self, scope: Scope | None) -> None:
+        """What is recorded from here on is within a scope."""
+        self._here = self._known_in(scope)
+
+    def group_of(self, frame: FrameType | None, scope: Scope | None) -> int:
+        """Number of the group that this frame, within the scope entered last, records into."""
+        known = self._here
+        here = id(frame)
+        number = known.get(here)
         if number is not None:
             return number
-        if frame is None or here in self._start or (inner is not None and inner.frame == here):
-            return self._find(frame, inner)
-        outer = self._known.get((id(frame.f_back), scope))
+        if frame is None or here in self._start or (scope is not None and scope.frame == here):
+            return self._find(frame, scope)
+        outer = known.get(id(frame.f_back))
         if outer is None:
-            return self._find(frame, inner)
+            return self._find(frame, scope)
         # Nearly always: a call from a function that is known already.
         self._held.append(frame)
-        number = self._known[here, scope] = self._named(outer, frame.f_code.co_name, "function")
+        number = known[here] = self._named(outer, frame.f_code.co_name, "function")
         return number
+
+    def _known_in(self, scope: Scope | None) -> dict[int, int]:
+        return self._known.setdefault(id(scope), {})
 
     def _named(self, outer: int, name: str, kind: str) -> int:
         """A new group within another; what Python itself makes, a <listcomp>, is none."""
         if name[0] == "<" and kind == "function" and name != "<lambda>":
             return outer
-        groups = self.groups
-        groups.append(_new(Group, (outer, name, kind)))
+        groups = self._groups
+        groups.append((outer, name, kind))
         return len(groups) - 1
 
     def end(self) -> None:
@@ -160,26 +166,26 @@ class Calls:
 
     def _find(self, frame: FrameType | None, inner: Scope | None) -> int:
         """Climb to a known place, and number the groups on the way back."""
-        steps: list[tuple[tuple[int, int], str, str]] = []
+        steps: list[tuple[Scope | None, int, str, str]] = []
         number = 0
         while True:
-            key = (id(frame), id(inner))
-            if key in self._known:
-                number = self._known[key]
+            known = self._known_in(inner).get(id(frame))
+            if known is not None:
+                number = known
                 break
             is_start = frame is None or id(frame) in self._start
             self._held += [x for x in (frame, inner) if x is not None]
             if inner is self._outside and is_start:
                 break
             if inner is not None and (is_start or inner.frame == id(frame)):
-                steps.append((key, inner.name, "scope"))
+                steps.append((inner, id(frame), inner.name, "scope"))
                 inner = inner.parent
             else:
                 assert frame is not None
-                steps.append((key, frame.f_code.co_name, "function"))
+                steps.append((inner, id(frame), frame.f_code.co_name, "function"))
                 frame = _outer(frame)
-        for key, name, kind in reversed(steps):
-            number = self._known[key] = self._named(number, name, kind)
+        for scope, here, name, kind in reversed(steps):
+            number = self._known_in(scope)[here] = self._named(number, name, kind)
         return number
 
 
