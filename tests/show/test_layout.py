@@ -117,6 +117,22 @@ def test_a_long_line_passes_between_boxes():
     assert all(y <= top or y >= bottom for y in heights)
 
 
+def test_what_each_step_of_a_loop_takes_stands_beside_the_step():
+    """Of a recurrent network: xs -> x[t], then u @ x[t], then h = cell(h, u @ x[t])."""
+    boxes, links = [Box(40, 30), Box(40, 30), Box(40, 30)], []  # xs, u, h
+    h = 2
+    for _ in range(12):
+        x, product, cell = (len(boxes) + k for k in range(3))
+        boxes += [Box(40, 30)] * 3
+        links += [Link(0, x), Link(1, product), Link(x, product), Link(h, cell)]
+        links += [Link(product, cell)]
+        h = cell
+    layout = layered(boxes, links)
+    lefts = [x for x, _ in layout.corners]
+    for cell in range(5, len(boxes), 3):
+        assert 0 < lefts[cell] - lefts[cell - 1] < 150
+
+
 def test_a_wide_drawing_goes_on_in_rows():
     boxes = [Box(100, 20)] * 20
     links = [Link(k, k + 1) for k in range(19)]

@@ -54,7 +54,7 @@ def test_the_widget_has_the_page_s_data_and_program():
     assert (by_name["x"], by_name["y"]) == (24.0, 36.0)
     assert "function mountPlayer" in shown._esm
     assert "export default" in shown._esm
-    assert shown._css.startswith("@scope (.wengert-player) {")
+    assert shown._css.startswith("@scope (.wengert-widget) {")
 
 
 def test_the_widget_tells_the_decisions_on_the_way():

@@ -139,13 +139,54 @@ def _ranked(
         end += 1
     for k in last:
         ranks[k] = end
-    # To the right, as far as it shortens links: starts go to their first use, and what is used
-    # later than it could be goes with its use.
     held = first | last | (left if end < SHORT else set())
-    for k in range(count - 1, -1, -1):
-        if k not in held and out[k] and len(set(out[k])) >= len(set(into[k])):
+    # Each by itself first; but what many take from one place is better moved all at once.
+    apart = _moved_right(ranks, into, out, held)
+    together = _moved_left(_moved_right(ranks, into, out, held, is_forced=True), into, out, held)
+    return min(apart, together, key=lambda found: _length(found, out))
+
+
+def _moved_right(
+    early: list[int],
+    into: list[list[int]],
+    out: list[list[int]],
+    held: set[int],
+    is_forced: bool = False,
+) -> list[int]:
+    """Columns further to the right where that makes no line longer, or wherever it can be.
+
+    Starts go to their first use, and what is used later than it could be goes with its use.
+    """
+    ranks = list(early)
+    for k in range(len(ranks) - 1, -1, -1):
+        if k in held or not out[k]:
+            continue
+        if is_forced or len(set(out[k])) >= len(set(into[k])):
             ranks[k] = min(ranks[j] for j in out[k]) - 1
     return ranks
+
+
+def _moved_left(
+    late: list[int], into: list[list[int]], out: list[list[int]], held: set[int]
+) -> list[int]:
+    """Columns further to the left where that makes more lines shorter than longer."""
+    ranks = list(late)
+    for k in range(len(ranks)):
+        if k in held or not into[k]:
+            continue
+        # A line that leads at least as far to another box gets no shorter.
+        shorter = sum(
+            all(j == k or ranks[j] < ranks[k] for j in reversed(out[source]))
+            for source in set(into[k])
+        )
+        if shorter > bool(out[k]):
+            ranks[k] = max(ranks[source] for source in into[k]) + 1
+    return ranks
+
+
+def _length(ranks: list[int], out: list[list[int]]) -> int:
+    """Of all lines, in columns; those from one box are one."""
+    return sum(max(ranks[j] for j in users) - ranks[k] for k, users in enumerate(out) if users)
 
 
 class _Vertex:

@@ -48,8 +48,17 @@ SYMBOLS = {
     "absolute": "|x|",
     "maximum": "max",
     "minimum": "min",
-    "part": "part",
+    # Of NumPy's functions, whose own work these are.
+    "cholesky_factor": "cholesky",
+    "eigh_of": "eigh",
+    "eigvalsh_of": "eigvalsh",
+    "svd_of": "svd",
+    "svdvals_of": "svdvals",
+    "qr_of": "qr",
+    "solve_matrices": "solve",
+    "convolve_full": "convolve",
 }
+NORM = "\N{DOUBLE VERTICAL LINE}\N{PARTIAL DIFFERENTIAL}\N{DOUBLE VERTICAL LINE}"
 LONGEST = 26  # characters of a label
 
 
@@ -88,7 +97,7 @@ def symbol_of(node: Node, constant: tuple[int, Any] | None = None) -> str:
         return symbol
     path = node.parameters.get("path")
     if node.operation == "read" and path:
-        return shortened(read_text("", path).lstrip("."), 14)
+        return shortened(read_text("", path).removeprefix(".").removesuffix("()"), 14)
     if node.operation == "write" and path is not None:
         sign = "+=" if node.parameters["add"] else "="
         return shortened(f"{read_text('', path) or '[...]'} {sign}", 14)
@@ -170,7 +179,6 @@ def adjoint_text(adjoint: Any) -> str:
         adjoint = np.concatenate(parts) if parts else np.zeros(0)
     if np.size(adjoint) <= 3:
         return number_text(adjoint)
-    bars = "\N{DOUBLE VERTICAL LINE}"
     with np.errstate(all="ignore"):
         norm = np.linalg.norm(np.ravel(np.asarray(adjoint)))
-    return f"{bars}\N{PARTIAL DIFFERENTIAL}{bars} = {norm:.4g}"
+    return f"{NORM} = {norm:.4g}"

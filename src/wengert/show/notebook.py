@@ -20,29 +20,11 @@ from wengert import tree
 from wengert.errors import ArgumentError, MissingExtraError, TapeSizeError
 from wengert.show.log import tape_log
 from wengert.show.picture import draw
-from wengert.show.player import javascript, player_data, style
+from wengert.show.player import player_data, style, widget_module
 from wengert.tape.array import Array
 from wengert.transforms.trace import Trace, _is_floating, trace
 
 _USAGE = re.compile(r"\s*(?P<inputs>[\w\s,]*?)\s*(->\s*(?P<target>\w+))?\s*")
-
-# Keys that the player has used would move on to the notebook, which has other uses for them.
-_RENDER = """
-export default {
-  render({ model, el }) {
-    const root = document.createElement("div");
-    root.className = "wengert-player";
-    root.tabIndex = -1;
-    el.append(root);
-    const player = mountPlayer(root, model.get("data"));
-    player.listenTo(root);
-    root.addEventListener("keydown", (event) => {
-      if (event.defaultPrevented) event.stopPropagation();
-    });
-    return () => player.stop();
-  },
-};
-"""
 
 
 # ------------------------------------------------------------------------------------- the widget
@@ -101,9 +83,9 @@ def _widget_class() -> Any:
     contents = {
         "__doc__": "The player of a tape.",
         "__module__": __name__,
-        "_esm": javascript() + _RENDER,
+        "_esm": widget_module(),
         # A page of the player is alone; in a notebook its style must not reach beyond it.
-        "_css": "@scope (.wengert-player) {\n" + style() + "\n}\n",
+        "_css": "@scope (.wengert-widget) {\n" + style() + "\n}\n",
         "data": traitlets.Dict().tag(sync=True),
     }
     return type("Player", (anywidget.AnyWidget,), contents)

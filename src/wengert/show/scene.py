@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from wengert.show.folding import Item, View, Wire
 from wengert.show.graph import Graph
 from wengert.show.layout import LANE, Box, Layout, Link, layered
-from wengert.show.lettering import shortened, width_of
+from wengert.show.lettering import NORM, shortened, width_of
 from wengert.show.lines import ROUND, Step, straightened
 from wengert.show.looks import LABEL, LINE, SMALL, Look, look_of
 from wengert.show.values import value_text
@@ -213,6 +213,8 @@ class _Stage:
                 shown = self._notes(item)
                 count = self.arrivals[id(item)]
                 look = look_of(self.graph, item, count, shown, self.view.written)
+                if look.role == "target" and self._share(item):
+                    look = look._replace(role="warm target")  # black would hide the heat
                 self.looks[id(item)] = look
         items, pieces = _in_order(frame, list(self.pieces[id(frame)].values()))
         ports = {end.key: end for p in pieces for end in (p.source, p.target) if end.item is frame}
@@ -414,17 +416,26 @@ class _Stage:
         """One line below that says what the colours mean; gives the new size."""
         roles = {shape.role for shape in self.shapes}
         x, y = EDGE, height + 4
-        has_adjoints = any(text.role == "adjoint" for text in self.texts)
-        words = [("value", "value above")] + [("adjoint", "adjoint below")] * has_adjoints
+        adjoints = [text.text for text in self.texts if text.role == "adjoint"]
+        words = [("value", "value above")]
+        if adjoints:
+            has_norms = any(text.startswith(NORM) for text in adjoints)
+            norms = f", of a large array its norm {NORM}" if has_norms else ""
+            words.append(("adjoint", f"adjoint below{norms}"))
         for role, text in words:
             self.texts.append(Text(x, y, text, role, SMALL))
             x += width_of(text, SMALL) + 18
-        for role, kind in (("parameter", "pill"), ("data", "slant")):
-            if role in roles:
-                self.shapes.append(Shape(kind, x, y - 9, 22, 11, role))
-                self.texts.append(Text(x + 28, y, role, "legend", SMALL))
-                x += 28 + width_of(role, SMALL) + 18
+        kinds = [(role, kind, role) for role, kind in _EXPLAINED if role in roles]
+        if self.shades:
+            kinds.append(("heat", "box", "share of the whole"))
+        for role, kind, text in kinds:
+            self.shapes.append(Shape(kind, x, y - 9, 22, 11, role))
+            self.texts.append(Text(x + 28, y, text, "legend", SMALL))
+            x += 28 + width_of(text, SMALL) + 18
         return max(width, x + EDGE - 18), y + 12
+
+
+_EXPLAINED = (("parameter", "pill"), ("data", "slant"))
 
 
 def _wire_role(look: Look) -> str:

@@ -20,7 +20,7 @@ THEMES: Mapping[str, Mapping[str, str]] = {
         "input": "#e7f1fa",
         "input-line": "#0072b2",
         "parameter": "#d9f2e6",
-        "parameter-line": "#00805d",
+        "parameter-line": "#006b4a",
         "data": "#fdf0d2",
         "data-line": "#b07a00",
         "target": "#16191d",
@@ -43,7 +43,7 @@ THEMES: Mapping[str, Mapping[str, str]] = {
         "input": "#17324a",
         "input-line": "#56b4e9",
         "parameter": "#10392d",
-        "parameter-line": "#2fc39a",
+        "parameter-line": "#4fd68a",
         "data": "#3d3012",
         "data-line": "#e6b84a",
         "target": "#eef1f4",
@@ -53,7 +53,7 @@ THEMES: Mapping[str, Mapping[str, str]] = {
         "frame-line": "#414b57",
         "loop": "#56b4e9",
         "warning": "#f59ad0",
-        "heat": "#b36b00",
+        "heat": "#8f5500",
     },
 }
 
@@ -64,7 +64,9 @@ SHAPES: Mapping[str, tuple[str, str]] = {
     "parameter": ("parameter", "parameter-line"),
     "data": ("data", "data-line"),
     "target": ("target", "target"),
+    "warm target": ("operation", "target"),  # where the fill is left to the heat
     "group": ("group", "wire"),
+    "heat": ("heat", "wire"),
     "frame": ("frame", "frame-line"),
     "repeat": ("frame", "loop"),
 }

@@ -60,7 +60,8 @@ class Page:
         return self.browser.execute_script(script, *args)
 
     def text(self, css):
-        return self.one(css).get_attribute("textContent")
+        """Its text; where a line may not break is no matter."""
+        return self.one(css).get_attribute("textContent").replace("\N{NO-BREAK SPACE}", " ")
 
     def press(self, *names):
         from selenium.webdriver.common.action_chains import ActionChains
@@ -303,6 +304,41 @@ def test_a_node_lights_up_what_it_depends_on_and_what_it_influences(opened, how)
     assert lit["after"] == {"h", "o"}
     assert lit["dim"] == {"z", "h2", "2"}
     assert page.text(".relation") == "h1 depends on x, y; it influences h, o."
+
+
+@pytest.mark.parametrize("key", ["ENTER", "SPACE"])
+def test_a_node_that_has_the_focus_is_gone_to_by_keys_and_keeps_the_focus(opened, key):
+    page = opened(circuit, 3.0, 2.0, 1.0)
+    h = page.run("return player.data.names.indexOf('h')")
+    page.run("arguments[0].focus()", page.one(f".node[data-node='{h}']"))
+    page.press(key)
+    assert page.step == page.step_of("forward", "h")
+    assert page.one(".play").get_attribute("aria-label") == "Play"
+    assert page.run("return document.activeElement.dataset.node") == str(h)
+    page.press("ARROW_RIGHT")
+    assert page.step == page.step_of("forward", "o")
+
+
+def test_texts_stay_in_their_boxes_and_labels_on_their_wires(opened):
+    names = {"short": 2.0, "a_much_longer_name": 3.0, "WWWWWWWWWWWWWW": -1.234567e-11}
+    page = opened(lambda p: p["short"] * p["a_much_longer_name"] * p["WWWWWWWWWWWWWW"], names)
+    page.press("END")
+    outside = page.run(
+        """const outside = [];
+        for (const box of document.querySelectorAll(".node")) {
+          const frame = box.querySelector("rect").getBoundingClientRect();
+          for (const text of box.querySelectorAll(".name, .operation")) {
+            const { left, right } = text.getBoundingClientRect();
+            if (left < frame.left || right > frame.right) outside.push(text.textContent);
+          }
+          for (const text of box.querySelectorAll(".value, .adjoint")) {
+            const { width } = text.getBoundingClientRect();
+            if (width / player.scale > TRUNK) outside.push(text.textContent);
+          }
+        }
+        return outside;"""
+    )
+    assert outside == []
 
 
 # ----------------------------------------------------------------------------------------- nudging

@@ -131,6 +131,11 @@ def javascript() -> str:
     return "\n".join(_source(name) for name in SCRIPTS)
 
 
+def widget_module() -> str:
+    """The page's program as a module of anywidget."""
+    return f"{javascript()}\n{_source('widget.js')}"
+
+
 def json_in_html(data: Any) -> str:
     """JSON that can stand inside a script element: no tag, no comment and no line ends in it."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -2,8 +2,8 @@
 // A long tape is shown through a window of nodes around the one that is looked at.
 "use strict";
 
-const BOX = { width: 104, height: 40, across: 232, down: 86, small: 34 };
-const TRUNK = 74; // how far an edge runs straight, below a value and above an adjoint
+const BOX = { width: 104, height: 40, across: 250, down: 86, small: 34 };
+const TRUNK = 92; // how far an edge runs straight, below a value and above an adjoint
 const WHOLE_UP_TO = 60; // nodes; a longer tape is shown in part
 const WINDOW = 26; // nodes of that part
 

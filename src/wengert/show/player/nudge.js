@@ -93,7 +93,7 @@ Object.assign(Player.prototype, {
     const adjoint = shown(this.numbers.adjoints[k] ?? 0);
     return [
       `A nudge of ${shown(by)} in ${this.data.names[k]} moves ${target} by `, make("strong", { class: "value" }, shown(moved, 4)),
-      `; its derivative promises ${adjoint} × ${shown(by)} = `, make("strong", { class: "adjoint" }, shown(promised, 4)), ".",
+      `; its derivative promises ${adjoint}\u00a0×\u00a0${shown(by)}\u00a0=\u00a0`, make("strong", { class: "adjoint" }, shown(promised, 4)), ".",
     ];
   },
 });

@@ -6,6 +6,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const MATH = "http://www.w3.org/1998/Math/MathML";
 const ROW = 32; // height of a line of the tape, as in page.css
 const SECONDS = 1.2; // a step, when it plays
+const NARROW = 760; // pixels of a page, as in page.css
+const SMALLEST = 0.8; // of the picture's size, in which it is read
 const FEW = 8; // inputs that get a line each; of more, one is chosen
 
 // Outlines of the buttons' signs, in a square of 16: no font has all of them.
@@ -158,6 +160,9 @@ class Player {
     this.timer = null;
     this.build();
     this.go(0);
+    // A page that is turned; a widget that is drawn before it has a place.
+    this.sizes = new ResizeObserver(() => requestAnimationFrame(() => this.fit()));
+    this.sizes.observe(root);
   }
 
   // ---- building ---------------------------------------------------------------------------------
@@ -244,7 +249,7 @@ class Player {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const from = event.target instanceof Element ? event.target : null;
     if (from?.closest("input, select, textarea")) return; // a slider or a field has keys of its own
-    if (event.key === " " && from?.closest("button, a")) return;
+    if (event.key === " " && from?.closest("button, a, [role='button']")) return;
     const moves = {
       ArrowRight: () => this.go(this.at + 1),
       ArrowLeft: () => this.go(this.at - 1),
@@ -278,6 +283,16 @@ class Player {
     this.timer = setInterval(() => this.go(this.at + 1), SECONDS * 1000);
     this.play.replaceChildren(sign("pause"));
     this.play.setAttribute("aria-label", "Pause");
+  }
+
+  fit() {
+    if (this.root.clientWidth !== this.width) this.refresh();
+  }
+
+  end() {
+    // Nothing goes on: for what is taken out of its page.
+    this.stop();
+    this.sizes.disconnect();
   }
 
   stop() {
@@ -335,6 +350,7 @@ class Player {
 
   refresh() {
     const step = this.steps[this.at];
+    this.width = this.root.clientWidth;
     this.root.dataset.step = this.at;
     this.root.dataset.phase = step.phase;
     this.slider.value = this.at;

@@ -117,7 +117,8 @@ Object.assign(Player.prototype, {
     }
     left.append(token("mo", "="), filled(rule.math, this.names(k)));
     const parts = [left]; // formulas of their own, between which a narrow page can break the line
-    const isConstant = !Array.isArray(rule.tree);
+    // A number, or an operand that is one: it would be said twice.
+    const isConstant = !Array.isArray(rule.tree) || (rule.tree[0] === "slot" && this.isSmall([...data.operands[k], k][rule.tree[1]]));
     const fill = isConstant ? null : this.slotNumbers(k);
     if (fill !== null && rule.tree[0] !== "slot") parts.push(formula(" =", filled(rule.math, fill)));
     if (value && !isConstant) parts.push(formula(" =", this.coloured(value, "local")));

@@ -1,6 +1,12 @@
 // The picture of the circuit, or of the part of it around the step that is shown.
 "use strict";
 
+function caption(name, text, y, room, each) {
+  // A text in a box, pressed together where it would not fit; `each` is about a character's width.
+  const pressed = text.length * each > room ? { textLength: room, lengthAdjust: "spacingAndGlyphs" } : {};
+  return draw("text", { class: name, y, "text-anchor": "middle", ...pressed }, text);
+}
+
 Object.assign(Player.prototype, {
   drawPicture(step) {
     const centre = step.node ?? (step.phase === "inputs" ? this.inputs[0] : this.data.target);
@@ -9,9 +15,12 @@ Object.assign(Player.prototype, {
       this.window = windowAround(this.data, this.users, centre);
       this.layout = layered(this.data, this.window);
     }
+    const focused = this.picture.contains(document.activeElement) ? document.activeElement.dataset.node : undefined;
     this.picture.replaceChildren();
     const { width, height } = this.layout;
-    this.scale = this.root.clientWidth < 760 ? 0.8 : 1;
+    // A little smaller where the whole then fits, or on a phone; else it is scrolled.
+    const fitting = Math.min(1, this.scroller.clientWidth / width);
+    this.scale = fitting >= SMALLEST ? fitting : this.width < NARROW ? SMALLEST : 1;
     for (const [name, value] of Object.entries({ width: width * this.scale, height: height * this.scale, viewBox: `0 0 ${width} ${height}` })) {
       this.picture.setAttribute(name, value);
     }
@@ -21,6 +30,7 @@ Object.assign(Player.prototype, {
     for (const k of this.window) this.drawWires(k, step, below);
     for (const k of this.window) above.append(this.drawBox(k, step));
     this.picture.append(below, above);
+    if (focused !== undefined) this.boxes.get(Number(focused))?.focus({ preventScroll: true });
     this.bringIntoView(centre);
   },
 
@@ -68,8 +78,8 @@ Object.assign(Player.prototype, {
     const [w, h] = [this.half(k), isStart ? 15 : BOX.height / 2];
     box.append(draw("rect", { x: -w, y: -h, width: 2 * w, height: 2 * h, rx: isStart ? h : 6 }));
     const name = this.isSmall(k) ? shown(data.values[k], 4) : short(data.names[k], 14);
-    box.append(draw("text", { class: "name", y: isStart ? 5 : -2, "text-anchor": "middle" }, name));
-    if (!isStart) box.append(draw("text", { class: "operation", y: 13, "text-anchor": "middle" }, short(operation.name, 16)));
+    box.append(caption("name", name, isStart ? 5 : -2, 2 * w - 14, 7.8));
+    if (!isStart) box.append(caption("operation", short(operation.name, 16), 13, 2 * w - 14, 6.6));
     const value = this.isComputed(k) ? short(shown(this.numbers.values[k]), 14) : "";
     const adjoint = short(shown(this.adjointNow(k)), 14);
     if (!this.isSmall(k)) {
@@ -88,7 +98,9 @@ Object.assign(Player.prototype, {
     box.addEventListener("blur", () => this.point(null));
     box.addEventListener("click", () => this.goTo(k));
     box.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") this.goTo(k);
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      this.goTo(k);
     });
     this.boxes.set(k, box);
     return box;
