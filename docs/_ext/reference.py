@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from docutils import nodes
@@ -21,7 +22,7 @@ import wengert
 from wengert.compile.fuse import lowering_of
 from wengert.primitives.registry import REGISTRY
 
-MIRRORS = ("math", "numpy", "scipy")
+MIRRORS = ("math", "numpy")
 
 
 def defining_module(name):
@@ -67,9 +68,22 @@ def constructor(cls):
 def module_entry(name, module):
     """A module with what it defines; a mirror with the names in it, which NumPy documents."""
     if name in MIRRORS:
-        names = ", ".join(literal(mirrored) for mirrored in module.__all__)
-        return [f".. automodule:: wengert.{name}", "", f"Mirrored: {names}.", ""]
+        return mirror_entry(module)
     return [f".. automodule:: wengert.{name}", "   :members:", "   :show-inheritance:", ""]
+
+
+def mirror_entry(module):
+    names = ", ".join(literal(mirrored) for mirrored in module.__all__)
+    return [f".. automodule:: {module.__name__}", "", f"Mirrored: {names}.", ""]
+
+
+class Mirror(SphinxDirective):
+    """``.. mirror:: wengert.scipy.linalg``: a mirror that is no public name of `wengert` itself."""
+
+    required_arguments = 1
+
+    def run(self):
+        return rendered(self, mirror_entry(import_module(self.arguments[0])))
 
 
 class Primitives(SphinxDirective):
@@ -195,6 +209,7 @@ def check_that_every_name_is_shown(app, env):
 
 def setup(app):
     app.add_directive("public-names", PublicNames)
+    app.add_directive("mirror", Mirror)
     app.add_directive("primitives", Primitives)
     app.add_directive("kinks", Kinks)
     app.add_directive("command", Command)

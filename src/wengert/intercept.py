@@ -17,7 +17,8 @@ import numpy as plain_numpy
 
 from wengert import math, numpy
 from wengert.errors import is_user_file
-from wengert.tape.seams import SEAMS, mirror, mirror_of
+from wengert.tape.mirrors import SEAMS, mirror_of
+from wengert.tape.seams import mirror
 
 MIRRORS: dict[ModuleType, ModuleType] = {plain_numpy: numpy, python_math: math}
 

@@ -29,6 +29,7 @@ from wengert.errors import (
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.rounding import decimal_round
+from wengert.tape.library import called_at, instead_of
 
 Step = tuple[str, Any]
 Path = tuple[Step, ...]
@@ -406,8 +407,8 @@ def _check_strides(x: Array) -> None:
 
 
 def _lost(x: Array, operation: str) -> LostDerivativeError:
-    called = _called_function()
-    where = f"{called} called {operation} on" if called else f"{operation} was called on"
+    called = called_at(user_frame())
+    where = f"{called.name} called {operation} on" if called else f"{operation} was called on"
     if x.tape.is_program:
         return LostDerivativeError(
             f"{where} a value of shape {x.shape} ({x.dtype}) of a function that is compiled: its "
@@ -417,19 +418,9 @@ def _lost(x: Array, operation: str) -> LostDerivativeError:
         )
     return LostDerivativeError(
         f"{where} a traced Array of shape {x.shape} ({x.dtype}), which would lose its derivative.",
-        "Make the array that is filled inside the function with np.zeros, np.empty or np.array; "
-        "for functions bound early (from math import sin) use wg.adapt(f) or import wengert.numpy "
-        "as np; for the value alone, without derivative, use wg.stop_gradient(x).",
+        instead_of(called)
+        if called
+        else "Make the array that is filled inside the function with np.zeros, np.empty or "
+        "np.array; for functions bound early (from math import sin) use wg.adapt(f) or import "
+        "wengert.numpy as np; for the value alone, without derivative, use wg.stop_gradient(x).",
     )
-
-
-def _called_function() -> str:
-    """Name of the library function that user code was calling, if it was one written in Python."""
-    user, called = user_frame(), None
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame is not user:
-        module = frame.f_globals.get("__name__", "")
-        if not module.startswith("wengert"):
-            called = f"{module}.{frame.f_code.co_name}"
-        frame = frame.f_back
-    return called or ""

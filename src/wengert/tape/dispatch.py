@@ -20,8 +20,9 @@ from wengert.primitives.family import Derived, Primitive
 from wengert.primitives.registry import REGISTRY
 from wengert.primitives.ufunc_methods import METHODS
 from wengert.tape.array import CONSTANTS, Array, Trace, concrete, constant, is_mutable
+from wengert.tape.mirrors import mirror_of
 from wengert.tape.reading import VIEWING
-from wengert.tape.seams import is_augmented_assignment, mirror_of
+from wengert.tape.seams import is_augmented_assignment
 from wengert.tape.stacking import stack
 from wengert.tape.tape import NOTHING, SCALARS, Tape
 from wengert.tape.views import additem, as_view, getitem, setitem
@@ -61,7 +62,16 @@ def lift(x: Any) -> Any:
         return stack(x)
     if isinstance(x, np.ma.MaskedArray | np.matrix):  # np.asarray would drop what they mean
         raise _lost_meaning(kind)
-    return x if isinstance(x, np.generic) else np.asarray(x)
+    if isinstance(x, np.generic):
+        return x
+    found = np.asarray(x)
+    if found.dtype == object:  # a sparse matrix, a Fraction: nothing that NumPy computes with
+        raise UnsupportedFunctionError(
+            f"a {kind.__module__.partition('.')[0]} {kind.__name__} was combined with a traced "
+            f"Array.",
+            "Make it a number or an array first: float(fraction), matrix.toarray().",
+        )
+    return found
 
 
 def _lost_meaning(kind: type) -> UnsupportedFunctionError:

@@ -8,7 +8,7 @@ the original.
 from __future__ import annotations
 
 from collections.abc import Collection
-from types import TracebackType
+from types import CellType, FunctionType, TracebackType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,6 +25,7 @@ from wengert.errors import (
 from wengert.primitives.adjoints import like_of
 from wengert.primitives.family import Primitive
 from wengert.tape.array import Array, concrete
+from wengert.tape.library import Called, called_at, instead_of, public_name_of_code
 
 
 def fail(error: Exception, held: Collection[Any] = ()) -> NoReturn:
@@ -47,7 +48,7 @@ def explained(error: Exception, held: Collection[Any] = ()) -> Exception:
         if isinstance(cause, WengertError):
             return cause
         cause = cause.__cause__ or _wrapped(cause)
-    line, called = _where(error.__traceback__)
+    line, called, spelled = _where(error.__traceback__)
     if isinstance(error, ValueError) and "read-only" in str(error) and held:
         return MutationError(
             "an array that the tape needs for the derivative was changed in place while it "
@@ -62,23 +63,36 @@ def explained(error: Exception, held: Collection[Any] = ()) -> Exception:
             "Reshape, transpose or index the operands so that their shapes fit, as NumPy asks.",
             line,
         )
-    if not called and isinstance(error, TypeError) and "not supported for the input" in str(error):
-        called = "A ufunc"
-    if called.startswith(("numpy", "A ufunc")):
+    if called and not called.name.startswith("numpy"):
         return UnsupportedFunctionError(
-            f"{called} cannot take a list, or an object array, of traced numbers "
-            f"({type(error).__name__}: {error}).",
+            f"{called.name} cannot take a traced Array ({_said(error)}).",
+            instead_of(called),
+            line,
+        )
+    if spelled and not called and any(words in str(error) for words in _OF_ITERATORS_AND_MEMORY):
+        return UnsupportedFunctionError(
+            f"{spelled.name} cannot take a traced Array ({_said(error)}).",
+            instead_of(spelled),
+            line,
+        )
+    is_refused = isinstance(error, TypeError) and "not supported for the input" in str(error)
+    if called or is_refused:
+        name = called.name if called else "A ufunc"
+        return UnsupportedFunctionError(
+            f"{name} cannot take a list, or an object array, of traced numbers ({_said(error)}).",
             "Make it an array first: np.array([a, b]) inside the function.",
             line,
         )
-    if called:
-        return UnsupportedFunctionError(
-            f"{called} cannot take a traced Array ({type(error).__name__}: {error}).",
-            "Write it with supported functions (docs/reference lists them), declare it with "
-            "wg.primitive, or pass wg.stop_gradient(x) if its derivative is not wanted.",
-            line,
-        )
     return error
+
+
+def _said(error: Exception) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+# What NumPy's functions written in C say of an object that is no array of theirs.
+_OF_ITERATORS_AND_MEMORY = ("holds references", "bytes-like object is required, not 'Array'")
 
 
 def _wrapped(error: BaseException) -> BaseException | None:
@@ -109,21 +123,26 @@ def _unfit_shapes(error: Exception) -> str:
     return f"{refused['primitive'].name} cannot take operands of shapes {listed}: {error}."
 
 
-def _where(trace: TracebackType | None) -> tuple[Line | None, str]:
-    """The last line of user code in a traceback, and the library function with traced arguments."""
-    line, called = None, ""
+def _where(trace: TracebackType | None) -> tuple[Line | None, Called | None, Called | None]:
+    """The last line of user code in a traceback, and the library function with traced arguments.
+
+    Third, what that line calls by all means: functions written in C leave no frame.
+    """
+    line: Line | None = None
+    called: Called | None = None
+    spelled: Called | None = None
     while trace is not None:
         frame = trace.tb_frame
         if is_user_file(frame.f_code.co_filename):
             line = line_of(frame)
             line = line._replace(number=trace.tb_lineno) if line else None
-            called = ""
+            called, spelled = None, called_at(frame, trace.tb_lasti)
         else:
             module = frame.f_globals.get("__name__", "")
             if not called and not module.startswith("wengert") and _is_given(frame, module):
-                called = f"{module}.{frame.f_code.co_name}"
+                called = spelled or Called(public_name_of_code(frame), None)
         trace = trace.tb_next
-    return line, called
+    return line, called, spelled
 
 
 def _is_given(frame: Any, module: str) -> bool:
@@ -136,10 +155,19 @@ def _is_given(frame: Any, module: str) -> bool:
     return any(_is_traced(value) for value in values)
 
 
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # a variable that has no value yet
+        return None
+
+
 def _is_traced(value: Any) -> bool:
     if isinstance(value, Array):
         return value.tape.is_traced
     if isinstance(value, list | tuple):
         return any(_is_traced(part) for part in value)
+    if isinstance(value, FunctionType):  # one that SciPy is to call, of traced variables around it
+        return any(_is_traced(_content(cell)) for cell in value.__closure__ or ())
     is_boxed = isinstance(value, np.ndarray) and value.dtype == object
     return is_boxed and any(_is_traced(cell) for cell in value.flat)

@@ -13,63 +13,20 @@ from __future__ import annotations
 import dis
 import functools
 import sys
-import threading
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import CodeType, FrameType, ModuleType, TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from wengert.errors import LostDerivativeError, is_user_file, user_frame
 from wengert.tape.levels import depth, enter, leave
+from wengert.tape.library import called_names, looked_up
+from wengert.tape.mirrors import SEAMS, Seam
 from wengert.tape.tape import Tape
 
-_guard = threading.Lock()
 _enabled: ContextVar[bool] = ContextVar("wengert_intercept", default=True)
-
-
-class Seam(NamedTuple):
-    """What is replaced in one module while a trace is active."""
-
-    namespace: dict[str, Any]  # of the module
-    wrappers: dict[str, Any]
-    originals: dict[str, Any]
-
-
-class _Seams:
-    """The table of intercepted names, and how many contexts are tracing now."""
-
-    def __init__(self) -> None:
-        self.table: list[Seam] = []
-        self.late: dict[str, Callable[[], None]] = {}  # modules not imported yet: who mirrors them
-        self.active = 0
-
-    def open(self) -> None:
-        """One more context traces."""
-        if self.late:
-            self.mirror_late()
-        with _guard:
-            self.active += 1
-            if self.active == 1:
-                for seam in self.table:
-                    seam.namespace.update(seam.wrappers)
-
-    def mirror_late(self) -> None:
-        """Mirror the modules that user code has imported since."""
-        for name in [name for name in self.late if name in sys.modules]:
-            self.late.pop(name)()
-
-    def close(self) -> None:
-        """One context fewer traces."""
-        with _guard:
-            self.active -= 1
-            if self.active == 0:
-                for seam in self.table:
-                    seam.namespace.update(seam.originals)
-
-
-SEAMS = _Seams()
 
 
 def mirror(module: ModuleType, mirrors: dict[str, Callable[..., Any]]) -> None:
@@ -77,16 +34,6 @@ def mirror(module: ModuleType, mirrors: dict[str, Callable[..., Any]]) -> None:
     originals = {name: getattr(module, name) for name in mirrors if hasattr(module, name)}
     wrappers = {name: _wrapper(original, mirrors[name]) for name, original in originals.items()}
     SEAMS.table.append(Seam(vars(module), wrappers, originals))
-
-
-def mirror_of(function: Any) -> Callable[..., Any] | None:
-    """The mirror of a function, or of the wrapper that stands in its place; None if it has none."""
-    SEAMS.mirror_late()
-    for seam in SEAMS.table:
-        for name, original in seam.originals.items():
-            if function is original or function is seam.wrappers[name]:
-                return seam.wrappers[name].mirror
-    return None
 
 
 def _wrapper(original: Any, replacement: Callable[..., Any]) -> Any:
@@ -118,46 +65,11 @@ def _is_called_by_user(frame: FrameType, wrapper: Any, name: str) -> bool:
         names = known[1][frame.f_lasti] = called_names(code, frame.f_lasti)
     if not names:
         return False
-    found = _looked_up(frame, names)
+    found = looked_up(frame, names)
     return found is wrapper or (found is None and names[-1] == name)
 
 
 _CALLS: dict[int, tuple[CodeType, dict[int, tuple[str, ...]]]] = {}
-
-
-def _looked_up(frame: FrameType, names: tuple[str, ...]) -> Any:
-    """What ``a.b.c`` is in a frame; None if that is not to be known without running user code."""
-    first, *rest = names
-    found = frame.f_locals[first] if first in frame.f_locals else frame.f_globals.get(first)
-    for name in rest:
-        if not isinstance(found, ModuleType):
-            return None
-        found = getattr(found, name, None)
-    return found
-
-
-def called_names(code: CodeType, instruction: int) -> tuple[str, ...]:
-    """How user code names what it calls at an instruction: ``("np", "zeros")``; empty if unknown.
-
-    The function's expression starts where the call does; the names loaded there, by how far they
-    reach, spell it.
-    """
-    positions = list(code.co_positions())
-    line, last_line, column, last_column = positions[instruction // 2]
-    if line is None or column is None:  # python -X no_debug_ranges
-        return ()
-    loaded: dict[tuple[Any, Any], str] = {}
-    for found in dis.get_instructions(code):
-        if found.offset >= instruction or not found.opname.startswith("LOAD_"):
-            continue
-        start_line, end_line, start, end = positions[found.offset // 2]
-        is_part = (start_line, start) == (line, column) and (end_line, end) != (
-            last_line,
-            last_column,
-        )
-        if is_part and isinstance(found.argval, str):
-            loaded[end_line, end] = found.argval
-    return tuple(loaded[reach] for reach in sorted(loaded))
 
 
 class tracing:  # noqa: N801 (a context manager, used like a function)
