@@ -68,7 +68,7 @@ def _is_library(name: str) -> bool:
 
 def public_name(function: Any) -> str:
     """The name that a function, or a class, goes by: without private modules."""
-    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", "")
+    name = str(getattr(function, "__qualname__", None) or getattr(function, "__name__", ""))
     if isinstance(function, np.ufunc):
         return f"{'numpy' if hasattr(np, name) else 'scipy.special'}.{name}"
     return _public(getattr(function, "__module__", None) or "", name)
