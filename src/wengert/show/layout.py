@@ -1,8 +1,8 @@
 """Layered layout of boxes and links, left to right, so that no line meets a box or a label.
 
-Sugiyama's method [1]_: a column for each box, dummies where a link passes through a column, an
-order in each column with few crossings, then heights. Heights minimise squared distances under the
-order, solved exactly in each column by pooling adjacent violators [2]_. All curves lie between
+Sugiyama's method [1]_: a column for each box (`ranks.py`), dummies where a link passes through a
+column, an order in each column with few crossings, then heights: of least squared distance under
+the order, solved exactly in each column by pooling adjacent violators [2]_. All curves lie between
 columns, and share one shape, so two of them cross only where their ends are in opposite order. The
 one difficulty is width: what is wider than a page goes on in the next row.
 """
@@ -18,11 +18,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from wengert.show.lines import Step
+from wengert.show.ranks import ranked
 
 SPACE = 16.0  # between boxes of a column
 LANE = 10.0  # between lines that pass
 CHANNEL = 26.0  # between columns, at least
-SHORT = 9  # columns, in which inputs stay at the left
 _SLACK = 1.25  # of the width wanted, before a drawing goes on in a further row
 _ROUNDS = 12  # of ordering; a few are enough, and the best is kept
 
@@ -112,81 +112,12 @@ def layered(
     """
     if not boxes:
         return Layout([], [], 0.0, 0.0)
-    ranks = _ranked(len(boxes), links, set(first), set(last), set(left))
+    ends = [(link.source, link.target) for link in links]
+    ranks = ranked(len(boxes), ends, set(first), set(last), set(left))
     net = _Net(boxes, links, ranks)
     net.order()
     net.align()
     return net.drawn(widest)
-
-
-def _ranked(
-    count: int, links: Sequence[Link], first: set[int], last: set[int], left: set[int]
-) -> list[int]:
-    """The column of each box: far enough to the right, and near what it is linked with."""
-    into: list[list[int]] = [[] for _ in range(count)]
-    out: list[list[int]] = [[] for _ in range(count)]
-    for link in links:
-        assert link.source < link.target, "a link leads backwards"
-        into[link.target].append(link.source)
-        out[link.source].append(link.target)
-    ranks = [0] * count
-    for k in range(count):
-        ranks[k] = max((ranks[j] + 1 for j in into[k]), default=0)
-        if k not in first and not into[k] and first:
-            ranks[k] = 1
-    end = max(ranks)
-    if any(ranks[k] == end and k not in last for k in range(count)) and last:
-        end += 1
-    for k in last:
-        ranks[k] = end
-    held = first | last | (left if end < SHORT else set())
-    # Each by itself first; but what many take from one place is better moved all at once.
-    apart = _moved_right(ranks, into, out, held)
-    together = _moved_left(_moved_right(ranks, into, out, held, is_forced=True), into, out, held)
-    return min(apart, together, key=lambda found: _length(found, out))
-
-
-def _moved_right(
-    early: list[int],
-    into: list[list[int]],
-    out: list[list[int]],
-    held: set[int],
-    is_forced: bool = False,
-) -> list[int]:
-    """Columns further to the right where that makes no line longer, or wherever it can be.
-
-    Starts go to their first use, and what is used later than it could be goes with its use.
-    """
-    ranks = list(early)
-    for k in range(len(ranks) - 1, -1, -1):
-        if k in held or not out[k]:
-            continue
-        if is_forced or len(set(out[k])) >= len(set(into[k])):
-            ranks[k] = min(ranks[j] for j in out[k]) - 1
-    return ranks
-
-
-def _moved_left(
-    late: list[int], into: list[list[int]], out: list[list[int]], held: set[int]
-) -> list[int]:
-    """Columns further to the left where that makes more lines shorter than longer."""
-    ranks = list(late)
-    for k in range(len(ranks)):
-        if k in held or not into[k]:
-            continue
-        # A line that leads at least as far to another box gets no shorter.
-        shorter = sum(
-            all(j == k or ranks[j] < ranks[k] for j in reversed(out[source]))
-            for source in set(into[k])
-        )
-        if shorter > bool(out[k]):
-            ranks[k] = max(ranks[source] for source in into[k]) + 1
-    return ranks
-
-
-def _length(ranks: list[int], out: list[list[int]]) -> int:
-    """Of all lines, in columns; those from one box are one."""
-    return sum(max(ranks[j] for j in users) - ranks[k] for k, users in enumerate(out) if users)
 
 
 class _Vertex:
