@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as _np
 
+from wengert.primitives.registry import REGISTRY
 from wengert.tape.array import Array, concrete, constant, decided, is_mutable, of_program
+from wengert.tape.dispatch import call
 from wengert.tape.levels import depth
 from wengert.tape.reading import memory
 from wengert.tape.stacking import stack
@@ -46,6 +48,7 @@ __all__ = [
     "ones",
     "ones_like",
     "require",
+    "take",
     "tri",
     "vander",
     "zeros",
@@ -200,6 +203,19 @@ def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
         made = _array(value)
         return made.copy() if made is value else made
     return _made(_np.array(value, order=order, subok=subok))
+
+
+def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: Any = "raise") -> Any:
+    """As `numpy.take`; the indices may be traced, which NumPy does not look at."""
+    a, indices = _joined(a), _joined(indices)
+    if isinstance(indices, Array) and not isinstance(a, Array) and out is None:
+        handler = REGISTRY.find(_TAKE)
+        assert handler is not None
+        return call(handler, _np.asarray(a), indices, axis, mode=mode)
+    return _TAKE(a, indices, axis, out, mode)
+
+
+_TAKE = _np.take
 
 
 def fromiter(iter: Any, dtype: Any, count: int = -1, **kwargs: Any) -> Any:

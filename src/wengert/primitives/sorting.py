@@ -290,13 +290,29 @@ def digitize(x: Any, bins: Any, right: Any = False) -> Any:
     return len(bins) - np.searchsorted(bins[::-1], x, side="right" if right else "left")
 
 
+def _batch_bincount(primitive: Any, values: Any, batched: Any, size: int, *, minlength: int) -> Any:
+    """Each by itself; the counts of all have the length that the longest has."""
+    length = max(minlength, int(np.max(values[0], initial=-1)) + 1)
+    rows = [[v[k] if b else v for v, b in zip(values, batched, strict=True)] for k in range(size)]
+    return np.stack([primitive(*row, minlength=length) for row in rows])
+
+
 count_into = linear(
     lambda x, weights, *, minlength: np.bincount(x, weights, minlength),
     name="bincount",
     operands=("x", "weights"),
     transpose=(None, lambda adjoint, x, *, minlength: adjoint[x]),
     formula=("", "the adjoint of the bin that the weight was added to"),
+    batch=_batch_bincount,
     samples=[call(np.array([1, 0, 1, 3]), normal(4), minlength=0)],
+)
+
+count = locally_constant(
+    lambda x, *, minlength: np.bincount(x, minlength=minlength),
+    ("x",),
+    name="count",
+    batch=_batch_bincount,
+    samples=[call(np.array([1, 0, 1, 3]), minlength=0)],
 )
 
 
@@ -306,7 +322,7 @@ count_into = linear(
 def bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
     """Sums of weights for each value of an array of small integers."""
     if weights is None:
-        return np.bincount(x, minlength=minlength)
+        return count(as_array(x), minlength=minlength)
     return count_into(as_array(x), as_array(weights), minlength=minlength)
 
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from wengert.errors import (
+    BatchError,
     Line,
     MutationError,
     ShapeError,
@@ -24,7 +25,7 @@ from wengert.errors import (
 )
 from wengert.primitives.adjoints import like_of
 from wengert.primitives.family import Primitive
-from wengert.tape.array import Array, concrete
+from wengert.tape.array import Array, concrete, is_batched
 from wengert.tape.library import Called, called_at, instead_of, public_name_of_code
 
 
@@ -63,6 +64,13 @@ def explained(error: Exception, held: Collection[Any] = ()) -> Exception:
             "Reshape, transpose or index the operands so that their shapes fit, as NumPy asks.",
             line,
         )
+    if isinstance(error, IndexError) and _is_batched_index(error):
+        return BatchError(
+            "a plain ndarray was indexed by integers that differ along the vmapped axis.",
+            "Use np.take(plain, i, axis=0), or make an Array of it: np.array(plain)[i]; in "
+            "place of plain[mask], np.where(mask, plain, 0).",
+            line,
+        )
     if called and not called.name.startswith("numpy"):
         return UnsupportedFunctionError(
             f"{called.name} cannot take a traced Array ({_said(error)}).",
@@ -84,6 +92,20 @@ def explained(error: Exception, held: Collection[Any] = ()) -> Exception:
             line,
         )
     return error
+
+
+def _is_batched_index(error: IndexError) -> bool:
+    """True if NumPy refused an index where user code has integers that differ along a batch."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or not is_user_file(trace.tb_frame.f_code.co_filename):
+        return False
+    seen = trace.tb_frame.f_locals.values()
+    is_refused = "valid indices" in str(error) or "integer (or boolean) type" in str(error)
+    return is_refused and any(
+        isinstance(x, Array) and x.dtype.kind in "iub" and is_batched(x) for x in seen
+    )
 
 
 def _said(error: Exception) -> str:

@@ -12,6 +12,7 @@ from wengert import tree
 from wengert.errors import BatchError
 from wengert.tape.array import Array
 from wengert.tape.batch import Batch
+from wengert.tape.failures import fail
 from wengert.tape.seams import tracing
 from wengert.tape.stacking import stack
 from wengert.transforms.arguments import name_of
@@ -83,6 +84,8 @@ def vmap(
                     _output(stack(x), trace, axis)
                     for x, axis in zip(result, positions, strict=True)
                 ]
+            except Exception as error:
+                fail(error)
             finally:
                 trace.has_ended = True
         return tree.unflatten(out_structure, outs)
