@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optree
@@ -59,12 +59,49 @@ def paths(tree: Any) -> list[str]:
     return [accessor.codify("") for accessor in accessors]
 
 
+class Top(NamedTuple):
+    """What a structure is at its top.
+
+    Attributes
+    ----------
+    kind : type or None
+        Of the container; `None` itself for a leaf.
+    parts : dict
+        Structures by position, key or name of field, in the order of the leaves.
+    order : tuple
+        Positions, keys or names in the order in which user code sees them.
+    """
+
+    kind: type | None
+    parts: dict[Any, Any]
+    order: tuple[Any, ...]
+
+
+def top(structure: Any) -> Top:
+    """Take a structure apart by one level; no class of the user's is called."""
+    if structure.is_leaf():
+        return Top(None, {}, ())
+    kind = structure.type
+    names = field_names(kind) or structure.entries()
+    parts = dict(zip(names, structure.children(), strict=True))
+    if kind is dict:  # whose leaves are in the order of the keys
+        return Top(kind, parts, tuple(unflatten(structure.one_level(), names)))
+    return Top(kind, parts, tuple(names))
+
+
+def field_names(kind: type) -> tuple[str, ...] | None:
+    """The fields of a named tuple or dataclass, as trees have them; None for other types."""
+    if dataclasses.is_dataclass(kind):
+        return tuple([field.name for field in dataclasses.fields(kind) if field.init])
+    return getattr(kind, "_fields", None) if optree.is_namedtuple_class(kind) else None
+
+
 def _is_unregistered(leaf: Any) -> bool:
     return dataclasses.is_dataclass(leaf) and not isinstance(leaf, type)
 
 
 def _register(cls: type) -> None:
-    names = tuple(field.name for field in dataclasses.fields(cls) if field.init)
+    names = field_names(cls) or ()
 
     def split(obj: Any) -> tuple[tuple[Any, ...], None, tuple[str, ...]]:
         return tuple(getattr(obj, name) for name in names), None, names

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -14,9 +16,15 @@ from wengert import tree
 from wengert.compile.api import compile as compiled
 from wengert.compile.encoding import Layout
 from wengert.compile.loaded import load_function
+from wengert.compile.passes.pipeline import entries
 from wengert.compile.program import Guard, Op, Program, spec_of
 from wengert.compile.store import Stored, save, save_all
-from wengert.errors import ArgumentError, ProgramFormatError, UnsavedCallError
+from wengert.errors import (
+    ArgumentError,
+    ProgramFormatError,
+    UnsavedCallError,
+    UnsupportedFunctionError,
+)
 from wengert.primitives.registry import REGISTRY
 from wengert.tape.columns import Constant
 
@@ -143,9 +151,6 @@ def test_a_program_that_contradicts_itself_is_refused(tmp_path):
         load_function(tmp_path / "never")(3.0)
 
 
-# What follows goes to the end of tests/compile/test_loaded.py when Compiled.save is there.
-
-
 def test_a_compiled_function_saves_and_loads(tmp_path):
     function = wg.compile(loss, static_argnames="power")
     calls = [((WEIGHTS, DATA), {}), ((WEIGHTS, 0.1 * DATA), {}), ((WEIGHTS, DATA, 3), {}),
@@ -177,3 +182,136 @@ def test_what_has_not_been_called_cannot_be_saved(tmp_path):
     with pytest.raises(ArgumentError, match="has not been compiled yet"):
         function.to_source()
     assert list(tmp_path.iterdir()) == []
+
+
+class Params(NamedTuple):
+    w: Any
+    b: Any
+
+
+class Other(NamedTuple):
+    w: Any
+    b: Any
+
+
+@dataclass
+class Model:
+    params: Params
+    rate: float
+
+
+def step(model, x, *, unused=None):
+    wrong = x @ model.params.w + model.params.b
+    params = Params(model.params.w - model.rate * x.T @ wrong, model.params.b - np.sum(wrong))
+    return Model(params, model.rate * 0.5), {"loss": np.sum(wrong**2)}
+
+
+def test_named_tuples_and_dataclasses_are_taken_and_come_back_as_named_tuples(tmp_path):
+    model, x = Model(Params(np.ones(2), np.float64(0.5)), 0.1), np.arange(6.0).reshape(3, 2)
+    function = wg.compile(step)
+    expected, _ = function(model, x)
+    function.save(tmp_path / "step")
+    loaded = wg.load(tmp_path / "step")
+    found, _ = loaded(model, x)
+    assert (type(found).__name__, type(found.params).__name__) == ("Model", "Params")
+    assert_allclose(found.params.w, expected.params.w)
+    again, info = loaded(found, x)  # what it returned is taken, too
+    assert_allclose(info["loss"], step(expected, x)[1]["loss"])
+    assert type(again) is type(found)
+    with pytest.raises(UnsavedCallError, match=r"params\.w: float64"):
+        loaded(Model(Other(np.ones(2), np.float64(0.5)), 0.1), x)
+
+
+def log_determinant(a):
+    try:
+        return np.sum(np.log(np.diag(np.linalg.cholesky(a))))
+    except np.linalg.LinAlgError:
+        return -np.sum(a**2)
+
+
+def test_handled_errors_are_ways_that_come_back(tmp_path):
+    good, bad = 2 * np.eye(3), -np.eye(3)
+    function = wg.compile(wg.value_and_grad(log_determinant))
+    expected = [function(a) for a in (good, bad)]
+    function.save(tmp_path / "both")
+    loaded = wg.load(tmp_path / "both")
+    for a, (value, gradient) in zip((good, bad, good), [*expected, expected[0]], strict=True):
+        found_value, found = loaded(a)
+        assert_allclose(found_value, value, rtol=1e-14)
+        assert_allclose(found, gradient, rtol=1e-14)
+
+
+def test_ways_of_handled_errors_print():
+    good, bad = 2 * np.eye(3), -np.eye(3)
+    function = wg.compile(log_determinant)
+    expected = {False: function(good), True: function(bad)}
+    for number, path in enumerate(function.paths):
+        namespace = {}
+        exec(function.to_source(number, name="f"), namespace)
+        is_handled = len(path.guards) > 0
+        found = namespace["f"](bad if is_handled else good)
+        assert_allclose(found, expected[is_handled], rtol=1e-14)
+        error = AssertionError if is_handled else np.linalg.LinAlgError
+        with pytest.raises(error):
+            namespace["f"](good if is_handled else bad)
+
+
+def test_an_error_whose_handling_is_not_in_the_file_is_named(tmp_path):
+    function = wg.compile(log_determinant)
+    function(np.eye(3))
+    function.save(tmp_path / "good")
+    with pytest.raises(UnsavedCallError, match="raised LinAlgError") as error:
+        wg.load(tmp_path / "good")(-np.eye(3))
+    assert isinstance(error.value.__cause__, np.linalg.LinAlgError)
+
+
+def test_errors_of_shapes_that_were_handled_come_back(tmp_path):
+    def product(a, b):
+        try:
+            return a @ b
+        except ValueError:
+            return a @ b.T
+
+    a = np.arange(6.0).reshape(2, 3)
+    function = wg.compile(product)
+    expected = function(a, a)
+    function.save(tmp_path / "product")
+    assert_allclose(wg.load(tmp_path / "product")(a, a), expected)
+
+
+def test_an_operation_of_the_user_is_named_and_what_can_be_done(tmp_path):
+    cube = wg.primitive(lambda x: x**3, vjp=lambda adjoint, x: 3 * adjoint * x**2, name="cube")
+
+    def f(x):
+        try:
+            return cube(x)
+        except ValueError:
+            return x
+
+    function = wg.compile(f)
+    function(2.0)
+    with pytest.raises(UnsupportedFunctionError) as error:
+        function.save(tmp_path / "cube")
+    fact, line, remedy = str(error.value).splitlines()
+    assert fact == "cube is no primitive of Wengert's own, and cannot be saved."
+    assert "return cube(x)" in line
+    assert "holds no Python code" in remedy
+
+
+def test_loops_are_found_again_in_a_loaded_program(tmp_path):
+    def pendulum(angle):
+        speed = 0.0
+        for _ in range(300):
+            speed = speed - 0.01 * np.sin(angle)
+            angle = angle + 0.01 * speed
+        return angle
+
+    function = wg.compile(wg.grad(pendulum))
+    expected = function(0.5)
+    function.save(tmp_path / "pendulum")
+    loaded = wg.load(tmp_path / "pendulum")
+    assert loaded(0.5) == expected
+    (signature,) = loaded._signatures
+    (path,) = signature.paths
+    assert len(path.program) > 3000  # as traced
+    assert entries(path.lowered._lowered.program) < 60

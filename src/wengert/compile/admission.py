@@ -9,6 +9,7 @@ are looked at once.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ import numpy as np
 
 from wengert.compile.encoding import DTYPES, bad, shown
 from wengert.compile.program import PART, Spec, spec_of
-from wengert.compile.vocabulary import MEASURE
+from wengert.compile.vocabulary import MEASURE, base_of_error
 from wengert.errors import ProgramFormatError
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import step_into
@@ -52,6 +53,10 @@ class Found(NamedTuple):
     may_be_complex: bool = False
 
 
+class _RefusedError(ProgramFormatError):
+    """NumPy refuses an operation."""
+
+
 class Admission:
     """Looks at the operations of one file."""
 
@@ -77,6 +82,11 @@ class Admission:
         """
         if primitive.name.startswith(MEASURE):
             return given(Spec((), np.dtype(np.intp), "scalar"))
+        base = base_of_error(primitive.name)
+        if base is not None:  # what NumPy refuses here was refused while tracing, too
+            with contextlib.suppress(_RefusedError):
+                self.admit(base, operands, parameters, key)
+            return given(Spec((), np.dtype(bool), "scalar"))
         whole = primitive is PART or primitive.name in _RULES
         if whole and any(isinstance(x, Constant) for x in operands):
             return self._found(primitive, operands, parameters)
@@ -101,9 +111,9 @@ class Admission:
         except ProgramFormatError:
             raise
         except Exception as error:  # whatever NumPy says to operands and parameters that do not fit
-            raise bad(
-                f"{primitive.name} cannot be applied to {_listed(operands)}: "
-                f"{type(error).__name__}: {error!s:.200}"
+            raise _RefusedError(
+                f"the file holds no valid program: {primitive.name} cannot be applied to "
+                f"{_listed(operands)}: {type(error).__name__}: {error!s:.200}."
             ) from None
         for spec in found.specs:
             if DTYPES.get(spec.dtype.name) != spec.dtype:

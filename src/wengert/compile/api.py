@@ -224,8 +224,13 @@ class Compiled(Viewed):
         """
         from wengert.compile.store import Stored, save_all  # noqa: PLC0415 (loads SciPy's rules)
 
-        ways = self._ways()
-        save_all([Stored(w.program, w.template.arguments, w.template.layout) for w in ways], path)
+        save_all(
+            [
+                Stored(way.program, way.template.arguments, way.template.layout, way.is_watched)
+                for way in self._ways()
+            ],
+            path,
+        )
 
     def to_source(self, path: int = 0, *, name: str | None = None, lines: bool = True) -> str:
         """A path as NumPy source, which imports nothing but numpy and scipy.
@@ -274,7 +279,7 @@ class Compiled(Viewed):
                 if path is not None:
                     return path.template.result(failed)
                 if len(entry.paths) >= self._budget.max_paths:
-                    at = failed.place if failed is not None else None
+                    at = failed.place if isinstance(failed, Guard) else None
                     self._give_up(entry, _many_paths(self._budget.max_paths), at)
             if entry is None or not entry.eager:
                 try:
@@ -301,7 +306,7 @@ class Compiled(Viewed):
         self,
         entry: _Entry | None,
         bound: Bound,
-        failed: Guard | None,
+        failed: Guard | Exception | None,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
@@ -378,10 +383,12 @@ class _Traced(Template):
         """Where in the result the outputs stand."""
         return Layout(self.structure, tuple(self.leaves))
 
-    def describe(self, signature: str, failed: Guard | None) -> None:
-        """Note the signature, and the guard that sent a call here (None for a first call)."""
+    def describe(self, signature: str, failed: Guard | Exception | None) -> None:
+        """Note the signature, and what sent a call here (None for a first call)."""
         self.signature, self.reason = signature, "first call"
-        if failed is not None:
+        if isinstance(failed, Exception):
+            self.reason = f"an operation raised {type(failed).__name__}, which may be handled"
+        elif failed is not None:
             line = failed.place.line if failed.place is not None else None
             self.reason = f"a decision was not {guard_text(failed.expected, line)}"
 

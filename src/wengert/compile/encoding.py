@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert import tree
+from wengert.compile.records import MAX_RECORDS, is_record, record
 from wengert.errors import ArgumentError, ProgramFormatError
 from wengert.primitives.taking import HOLE
 from wengert.tape.columns import Constant
@@ -313,7 +314,9 @@ class Layout(NamedTuple):
 
 
 def encode_layout(layout: Layout, add_array: Callable[[np.ndarray], int], what: str) -> Any:
-    """The JSON form of a tree: lists, tuples, dictionaries, None; numbers and constants as leaves.
+    """The JSON form of a tree; its leaves are numbers and constants.
+
+    Its nodes may be lists, tuples, dictionaries, None, named tuples and dataclasses.
 
     Raises
     ------
@@ -331,33 +334,43 @@ def encode_layout(layout: Layout, add_array: Callable[[np.ndarray], int], what: 
                 f"{what} holds {error}, which cannot be saved: {shown(leaf)}.",
                 "Functions and objects cannot be in a file: make them arrays or strings.",
             ) from None
-    template = tree.unflatten(layout.structure, range(len(found)))
-    return _encode_node(template, found, what, 0)
+    return _encode_node(layout.structure, iter(found), what, 0)
 
 
-def _encode_node(node: Any, leaves: Sequence[Any], what: str, depth: int) -> Any:
-    kind = type(node)
+def _encode_node(structure: Any, leaves: Iterator[Any], what: str, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise ArgumentError(f"{what} is a tree more than {MAX_DEPTH} deep, which cannot be saved.")
-    if kind is int:
-        return leaves[node]
-    if node is None:
+    kind, parts, order = tree.top(structure)
+    if kind is None:
+        return next(leaves)
+    if kind is type(None):
         return None
-    if kind in (list, tuple):
-        parts = [_encode_node(part, leaves, what, depth + 1) for part in node]
-        return parts if kind is list else {"tuple": parts}
-    if kind is dict and all(type(key) in (str, int) for key in node):
-        parts = [_encode_node(part, leaves, what, depth + 1) for part in node.values()]
-        return {"dict": [list(item) for item in zip(node, parts, strict=True)]}
+    found = {key: _encode_node(part, leaves, what, depth + 1) for key, part in parts.items()}
+    if kind is list:
+        return list(found.values())
+    if kind is tuple:
+        return {"tuple": list(found.values())}
+    items = [[key, found[key]] for key in order]
+    if kind is dict and all(type(key) in (str, int) for key in order):
+        return {"dict": items}
+    if tree.field_names(kind) is not None and is_record(kind.__name__, order):
+        return {"record": [kind.__name__, items]}
     raise ArgumentError(
         f"{what} holds a {kind.__name__}, which cannot be saved: a file names no classes.",
-        "Use dictionaries with strings (or integers) as keys, lists and tuples.",
+        "Use dictionaries with strings (or integers) as keys, lists, tuples, named tuples and "
+        "dataclasses.",
     )
 
 
-def decode_layout(data: Any, count: int, arrays: Sequence[np.ndarray], what: str) -> Layout:
-    """The tree, with `count` inputs or outputs in it, that a JSON form stands for."""
-    leaves, structure = tree.flatten(_decode_node(data, count, arrays, what, 0))
+def decode_layout(
+    data: Any, count: int, arrays: Sequence[np.ndarray], records: set[type], what: str
+) -> Layout:
+    """The tree, with `count` inputs or outputs in it, that a JSON form stands for.
+
+    `records` are the kinds of named tuples that the file has named so far.
+    """
+    reader = _TreeReader(count, arrays, records, what)
+    leaves, structure = tree.flatten(reader.node(data, 0))
     return Layout(structure, tuple([leaf[0] for leaf in leaves]))
 
 
@@ -365,33 +378,51 @@ class _Leaf(list[Any]):
     """A leaf, whatever it holds: no type that trees know."""
 
 
-def _decode_node(data: Any, count: int, arrays: Any, what: str, depth: int) -> Any:
-    if depth > MAX_DEPTH:
-        raise bad(f"{what} is a tree more than {MAX_DEPTH} deep")
-    if data is None:
-        return None
-    if type(data) is int:
-        return _Leaf([index_from(data, count, f"leaf of {what}")])
-    if type(data) is list:
-        return [_decode_node(part, count, arrays, what, depth + 1) for part in data]
-    if type(data) is dict and len(data) == 1:
-        ((name, parts),) = data.items()
-        if name == "constant":
-            return _Leaf([Constant(decode(parts, arrays))])
-        if name == "tuple" and type(parts) is list:
-            return tuple([_decode_node(part, count, arrays, what, depth + 1) for part in parts])
-        if name == "dict" and type(parts) is list:
-            return _decode_dict(parts, count, arrays, what, depth)
-    raise bad(f"no tree is written as {shown(data)}")
+class _TreeReader:
+    """Reads one tree."""
 
+    def __init__(self, count: int, arrays: Sequence[np.ndarray], records: set[type], what: str):
+        self.count, self.arrays, self.records, self.what = count, arrays, records, what
 
-def _decode_dict(items: list[Any], count: int, arrays: Any, what: str, depth: int) -> Any:
-    found: dict[Any, Any] = {}
-    for item in items:
-        if type(item) is not list or len(item) != 2 or type(item[0]) not in (str, int):
-            raise bad(f"no dictionary entry is written as {shown(item)}")
-        key = text_from(item[0]) if type(item[0]) is str else item[0]
-        if key in found:
-            raise bad(f"{what} has the key {shown(key)} twice")
-        found[key] = _decode_node(item[1], count, arrays, what, depth + 1)
-    return found
+    def node(self, data: Any, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise bad(f"{self.what} is a tree more than {MAX_DEPTH} deep")
+        if data is None:
+            return None
+        if type(data) is int:
+            return _Leaf([index_from(data, self.count, f"leaf of {self.what}")])
+        if type(data) is list:
+            return [self.node(part, depth + 1) for part in data]
+        if type(data) is dict and len(data) == 1:
+            ((name, parts),) = data.items()
+            if name == "constant":
+                return _Leaf([Constant(decode(parts, self.arrays))])
+            if name == "tuple" and type(parts) is list:
+                return tuple([self.node(part, depth + 1) for part in parts])
+            if name == "dict" and type(parts) is list:
+                return self._entries(parts, depth)
+            if name == "record" and type(parts) is list and len(parts) == 2:
+                return self._record(parts[0], parts[1], depth)
+        raise bad(f"no tree is written as {shown(data)}")
+
+    def _record(self, name: Any, items: Any, depth: int) -> Any:
+        found = self._entries(items, depth) if type(items) is list else {}
+        fields = tuple(found)
+        if type(items) is not list or not is_record(name, fields):
+            raise bad(f"no named tuple is called {shown(name)} with the fields {shown(fields)}")
+        kind = record(name, fields)
+        self.records.add(kind)
+        if len(self.records) > MAX_RECORDS:
+            raise bad(f"it names more than {MAX_RECORDS} kinds of named tuples")
+        return kind._make(found.values())
+
+    def _entries(self, items: list[Any], depth: int) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        for item in items:
+            if type(item) is not list or len(item) != 2 or type(item[0]) not in (str, int):
+                raise bad(f"no entry of a tree is written as {shown(item)}")
+            key = text_from(item[0]) if type(item[0]) is str else item[0]
+            if key in found:
+                raise bad(f"{self.what} has the key {shown(key)} twice")
+            found[key] = self.node(item[1], depth + 1)
+        return found

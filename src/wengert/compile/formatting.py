@@ -149,6 +149,7 @@ _FLAT: dict[type[ast.AST], Any] = {
     ast.Subscript: _subscript,
     ast.Slice: _slice,
     ast.Call: _call,
+    ast.Lambda: lambda node: f"lambda: {flat(node.body)}",
     ast.UnaryOp: lambda node: f"{_OPERATORS[type(node.op)]}{_inner(node.operand)}",
     ast.BinOp: lambda node: f"{_inner(node.left)} {_OPERATORS[type(node.op)]} {_inner(node.right)}",
     ast.Compare: lambda node: (

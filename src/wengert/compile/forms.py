@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special
+from scipy import linalg, special
 
 from wengert.compile.formatting import expression
 from wengert.compile.literals import number
@@ -24,7 +24,8 @@ from wengert.primitives import einsum
 from wengert.primitives.family import Primitive
 from wengert.tape.columns import Constant
 
-MODULES: dict[str, Any] = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft, "special": special}
+MODULES: dict[str, Any] = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft}
+MODULES |= {"special": special, "linalg": linalg}
 
 _REDUCTION = "np.{name}(a, axis=axis, keepdims=keepdims)"
 _POSITION = "np.{name}(a, axis=axis, **options)"
@@ -59,7 +60,11 @@ FORMS: dict[str, str] = {
     "lambertw": "special.lambertw(z, k, tol)",
     "leaders": "_leaders(a, axis, larger)",
     "least_squares": "_least_squares(a, b, rcond)",
+    "lu_packed": "_over_stack(_lu_packed, a)",
+    "lu_pivots": "_lu_pivots(a)",
+    "row_order": "_row_order(piv)",
     "lexsort": "np.lexsort(keys, axis)",
+    **{f"{name}_of_square": f"_over_stack(linalg.{name}, a)" for name in ("expm", "logm", "sqrtm")},
     "log_softmax": "_log_softmax(x, axis)",
     "logaddexp.reduce": "np.logaddexp.reduce(a, axis=axis, keepdims=keepdims)",
     "logsumexp": "_logsumexp(a, axis, keepdims)",
@@ -114,6 +119,10 @@ def _stop_gradient(op: Op, specs: Sequence[Spec]) -> str:
     return "np.array(x)" if specs[0].kind == "array" else "x"
 
 
+def _decimal_round(op: Op, specs: Sequence[Spec]) -> str:
+    return "round(x, digits)" if specs[0].kind == "python" else "np.round(x, digits)"
+
+
 def _contract(op: Op, specs: Sequence[Spec]) -> str:
     way = einsum.plan(op.parameters["subscripts"], specs[0].shape, specs[1].shape)
     if way is None:
@@ -126,6 +135,7 @@ def _contract(op: Op, specs: Sequence[Spec]) -> str:
 
 # Forms that depend on what the operands are.
 FORMS_BY_SPEC: dict[str, Callable[[Op, Sequence[Spec]], str]] = {
+    "decimal_round": _decimal_round,
     "astype": _astype,
     "stop_gradient": _stop_gradient,
     "contract": _contract,
@@ -272,6 +282,15 @@ def _same(a, b):
     """True if a value is what it was when the path was taken."""
     a, b = np.asarray(a), np.asarray(b)
     return np.bool(np.array_equal(a, b, equal_nan=a.dtype.kind in "fc" and b.dtype.kind in "fc"))
+''',
+    "_fails": '''\
+def _fails(attempt):
+    """True if something raises an error."""
+    try:
+        attempt()
+    except Exception:
+        return np.bool(True)
+    return np.bool(False)
 ''',
     "_finite_maximum": '''\
 def _finite_maximum(a, axis):
@@ -436,6 +455,46 @@ def _index_in_range(a, count, mode):
         raise ValueError("invalid entry in choice array")
     return a
 """,
+    "_over_stack": '''\
+def _over_stack(function, a):
+    """A function of one matrix, of each of a stack."""
+    if not a.size:
+        return a.copy()
+    if a.ndim == 2:
+        return function(a)
+    return np.reshape([function(each) for each in np.reshape(a, (-1, *a.shape[-2:]))], a.shape)
+''',
+    "_lu_packed": '''\
+def _lu_packed(a):
+    """L and U in one matrix, whose rows are in order already."""
+    packed, piv = linalg.lu_factor(a, check_finite=False)
+    if np.array_equal(piv, np.arange(len(a))):
+        return packed
+    packed = np.array(a)
+    for k in range(len(a) - 1):
+        packed[k + 1 :, k] /= packed[k, k]
+        packed[k + 1 :, k + 1 :] -= np.outer(packed[k + 1 :, k], packed[k, k + 1 :])
+    return packed
+''',
+    "_lu_pivots": """\
+def _lu_pivots(a):
+    if not a.size:
+        return np.zeros(a.shape[:-1], np.int32)
+    flat = np.reshape(a, (-1, *a.shape[-2:]))
+    found = [linalg.lu_factor(each, check_finite=False)[1] for each in flat]
+    return np.reshape(found, a.shape[:-1])
+""",
+    "_row_order": '''\
+def _row_order(piv):
+    """The order of rows that exchanges, one row after the other, come to."""
+    order = np.broadcast_to(np.arange(piv.shape[-1]), piv.shape).copy()
+    for row in range(piv.shape[-1]):
+        other = piv[..., row, None]
+        held = order[..., row].copy()
+        order[..., row] = np.take_along_axis(order, other, -1)[..., 0]
+        np.put_along_axis(order, other, held[..., None], -1)
+    return order
+''',
     "_in_range": """\
 def _in_range(q):
     if not np.all((q >= 0) & (q <= 1)):

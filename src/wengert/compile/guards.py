@@ -103,25 +103,29 @@ class Paths:
     def run(
         self, inputs: Sequence[Any], buffers: Callable[[Path], Any] | None = None
     ) -> tuple[Path | None, Any]:
-        """The path that a call takes and its outputs; or None and the last guard that failed.
+        """The path that a call takes and its outputs; or None and why there is none.
 
+        That is the last guard that failed; or an exception, which the function may handle.
         `buffers` says what a path's outputs are written into; None for memory of their own.
         """
-        candidates, failed = self._recent, None
+        candidates = self._recent
+        failed: Guard | Exception | None = None
         while candidates:
             path = candidates[0]
             try:
                 given = buffers and buffers(path)
                 outputs = path.lowered(inputs, given) if given else path.lowered(inputs)
             except GuardFailed as failure:
-                failed = failure.guard
-                at = path.position(failed)
+                guard = failure.guard
+                failed = failed if isinstance(failed, Exception) else guard
+                at = path.position(guard)
                 rest = [p for p in candidates if p is not path]
                 candidates = rest if at is None else [p for p in rest if p.branches_from(path, at)]
                 continue
-            except Exception:
+            except Exception as error:
                 if not path.is_watched:
                     raise
+                failed = error
                 candidates = [p for p in candidates if p is not path]
                 continue
             if path is not self._recent[0]:

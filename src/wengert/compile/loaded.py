@@ -21,6 +21,7 @@ from wengert.compile.encoding import Layout
 from wengert.compile.guards import Path, Paths
 from wengert.compile.lower import Options, lower
 from wengert.compile.program import Program, spec_of
+from wengert.compile.records import as_records
 from wengert.compile.store import Stored, load_all
 from wengert.compile.viewed import Viewed
 from wengert.errors import ProgramFormatError, UnsavedCallError
@@ -80,7 +81,7 @@ class Loaded(Viewed):
         return path.program, inputs
 
     def _signature_of(self, args: Any, kwargs: Any) -> tuple[_Signature, list[Any]]:
-        leaves, structure = tree.flatten((args, kwargs))
+        leaves, structure = tree.flatten(as_records((args, kwargs)))
         for signature in self._signatures:
             inputs = signature.inputs(leaves, structure)
             if inputs is not None:
@@ -152,19 +153,27 @@ class _Signature:
         path, found = self.paths.run(inputs)
         if path is not None:
             return path.template.fill(found)
+        held = f"The file holds {len(self.paths)} for {self.text}."
+        remedy = f"{held} Save the function after it has taken this way."
+        if isinstance(found, Exception):
+            raise UnsavedCallError(
+                f"an operation raised {type(found).__name__} ({found!s:.80}), and the file does "
+                "not hold how the function handles that, if it does.",
+                remedy,
+            ) from found
         at = f" {found.place.line}" if found.place is not None else ""
         raise UnsavedCallError(
             f"the call takes a way that the file does not hold: a decision is not "
             f"{found.expected}{at}.",
-            f"The file holds {len(self.paths)} for {self.text}. Save the function after it has "
-            "taken this way.",
+            remedy,
         )
 
 
 def _path(stored: Stored) -> Path:
     program = stored.program
     runs: Any = _Later(program)
-    return Path(program, runs, stored.result or _flat_result(program))
+    result = stored.result or _flat_result(program)
+    return Path(program, runs, result, is_watched=stored.is_watched)
 
 
 class _Later:

@@ -45,15 +45,20 @@ from wengert.compile.forms import (
 from wengert.compile.literals import LARGE, array_lines, key, literal, number, short_array
 from wengert.compile.passes.loop import loop
 from wengert.compile.program import PART, Guard, Op, Operand, Program, Spec
-from wengert.compile.vocabulary import is_known
+from wengert.compile.vocabulary import base_of_error, is_known
 from wengert.errors import ArgumentError, Line, UnsupportedFunctionError
+from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import is_fancy
 from wengert.primitives.taking import fill
 from wengert.tape.columns import Constant, Place
 
 _INDENT = 4
 _LONGEST = 32  # characters of a name; longer ones would not leave room for a statement
-_MODULES = {"np": "import numpy as np", "special": "from scipy import special"}
+_MODULES = {
+    "np": "import numpy as np",
+    "linalg": "from scipy import linalg",
+    "special": "from scipy import special",
+}
 _TAKEN = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *_MODULES}
 _HEAD = '"""NumPy source that Wengert wrote from a run of the function."""'
 
@@ -158,7 +163,9 @@ class _Writer:
         if self.constants:
             text = "\n".join(self.constants) + "\n\n\n" + text
         code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
-        imports = [line for name, line in _MODULES.items() if re.search(rf"\b{name}\.", code)]
+        imports = [
+            line for name, line in _MODULES.items() if re.search(rf"(?<!\.)\b{name}\.", code)
+        ]
         gap = "\n\n" if self.constants else "\n\n\n"
         return "\n\n".join(filter(None, [_HEAD, "\n".join(imports)])) + gap + text
 
@@ -302,6 +309,9 @@ class _Writer:
 
     def _expression(self, op: Op) -> ast.expr:
         name, parameters = op.primitive.name, op.parameters
+        base = base_of_error(name)
+        if base is not None:
+            return self._failure(op, base)
         specs = [self.scope.program.spec(x) for x in op.operands]
         is_weak = takes_weak(op, specs)
         operands = [self._operand(x, is_weak) for x in op.operands]
@@ -326,6 +336,19 @@ class _Writer:
         node = filled(parsed(form_of(op, specs)), given, set(parameters))
         self.helpers |= {x.id for x in ast.walk(node) if isinstance(x, ast.Name)} & HELPERS.keys()
         return _held(node, op.spec)
+
+    def _failure(self, op: Op, base: Primitive) -> ast.expr:
+        """Whether an operation raises an error, which the function handles."""
+        if base.name in _WRITES:
+            raise UnsupportedFunctionError(
+                "a handled error of a write has no NumPy source.",
+                "Decide by the index itself which way to take.",
+                op.place.line if op.place is not None else None,
+            )
+        whole = Spec((), op.spec.dtype, "array")
+        tried = self._expression(Op(base, op.operands, op.parameters, whole, op.place))
+        self.helpers.add("_fails")
+        return ast.Call(ast.Name("_fails"), [ast.Lambda(_NOTHING, tried)], [])
 
     def _followed(self, part: ast.expr, path: Any) -> ast.expr:
         """The part at the end of a path, as NumPy's views."""
@@ -489,6 +512,7 @@ def _held(node: ast.expr, spec: Spec) -> ast.expr:
     return ast.Call(ast.Name(_PYTHON[spec.dtype.kind]), [node], [])
 
 
+_NOTHING = ast.arguments([], [], None, [], [], None, [])
 _PYTHON = {"b": "bool", "i": "int", "f": "float", "c": "complex"}
 
 

@@ -39,7 +39,7 @@ from wengert.compile.encoding import (
     text_from,
 )
 from wengert.compile.program import Guard, Op, Operand, Program, Spec
-from wengert.compile.vocabulary import is_known, known_primitives
+from wengert.compile.vocabulary import is_known, primitive_of
 from wengert.errors import Line, ProgramFormatError, UnsupportedFunctionError
 from wengert.tape.columns import Constant, Place
 
@@ -64,11 +64,14 @@ class Stored(NamedTuple):
         Where in ``(args, kwargs)`` the program's inputs stand.
     result : Layout, optional
         Where in the result its outputs stand.
+    is_watched : bool
+        The function may handle an error that an operation raises, and take another way.
     """
 
     program: Program
     arguments: Layout | None = None
     result: Layout | None = None
+    is_watched: bool = False
 
 
 class StoredPlace(Place):
@@ -113,7 +116,8 @@ def save(
     path : str or path
         The file; one that is there is replaced, in one step.
     arguments, result : Layout, optional
-        The trees that inputs stand in and outputs are put into: lists, tuples, dictionaries, None.
+        The trees that inputs stand in and outputs are put into: lists, tuples, dictionaries, None,
+        named tuples and dataclasses.
 
     Raises
     ------
@@ -214,6 +218,7 @@ class _Writer:
             ],
             "arguments": self._layout(stored.arguments, "an argument"),
             "result": self._layout(stored.result, "the result"),
+            "watched": stored.is_watched,
         }
 
     def _operation(self, op: Op) -> dict[str, Any]:
@@ -372,6 +377,7 @@ class _Reader:
         self._specs = [_spec(data) for data in _list(document, "specs")]
         self._place_list = _list(document, "places")
         self._places = [_place(k, data) for k, data in enumerate(self._place_list)]
+        self._records: set[type] = set()
         self._admission = Admission()
 
     def programs(self) -> tuple[Stored, ...]:
@@ -405,19 +411,21 @@ class _Reader:
             if sorted(numbers) != list(range(len(inputs))):
                 raise bad("the arguments do not hold each input once")
         result = self._layout(data["result"], len(outputs), "the result")
-        return Stored(program, arguments, result)
+        if type(data["watched"]) is not bool:
+            raise bad(f"watched is true or false, not {shown(data['watched'])}")
+        return Stored(program, arguments, result, data["watched"])
 
     def _layout(self, data: Any, count: int, what: str) -> Layout | None:
         if data is None:
             return None
         _fields(data, {"tree"}, "tree")
-        return decode_layout(data["tree"], count, self._arrays, what)
+        return decode_layout(data["tree"], count, self._arrays, self._records, what)
 
     def _operation(self, data: Any, known: list[Found]) -> tuple[Op, Found]:
         if type(data) is not dict or not _OPERATION_FIELDS <= data.keys() <= _ALL_OPERATION_FIELDS:
             raise bad(f"no operation is written as {shown(data)}")
         name = text_from(data["primitive"])
-        primitive = known_primitives().get(name)
+        primitive = primitive_of(name)
         if primitive is None:
             raise bad(f"there is no primitive {shown(name)} in this version of Wengert")
         operands = tuple([self._operand(x, known) for x in _list(data, "operands")])
@@ -467,7 +475,8 @@ class _Reader:
         return self._places[index_from(data, len(self._places), "place")]
 
 
-_PROGRAM_FIELDS = {"inputs", "names", "operations", "outputs", "guards", "arguments", "result"}
+_PROGRAM_FIELDS = {"inputs", "names", "operations", "outputs", "guards"}
+_PROGRAM_FIELDS |= {"arguments", "result", "watched"}
 _OPERATION_FIELDS = {"primitive", "operands", "spec"}
 _ALL_OPERATION_FIELDS = _OPERATION_FIELDS | {"parameters", "place"}
 

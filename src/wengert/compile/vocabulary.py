@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 
-from wengert.compile.trace import MEASURES, SAME
+from wengert.compile.trace import ERROR, MEASURES, SAME, raises
 from wengert.primitives.family import Primitive
 from wengert.primitives.registry import REGISTRY
 
@@ -16,11 +16,21 @@ MEASURE = "size of "  # how the names of MEASURES begin: each gives one integer
 
 
 @functools.cache
-def known_primitives() -> dict[str, Primitive]:
-    """Every primitive, by name."""
+def _named() -> dict[str, Primitive]:
     return {**REGISTRY.primitives, **{p.name: p for p in (SAME, *MEASURES.values())}}
+
+
+def primitive_of(name: str) -> Primitive | None:
+    """The primitive of a name; None if a file, or printed source, cannot name it."""
+    base = base_of_error(name)
+    return raises(base) if base is not None else _named().get(name)
+
+
+def base_of_error(name: str) -> Primitive | None:
+    """The primitive whose exception one stands for, that was handled; None if it does not."""
+    return REGISTRY.primitives.get(name[len(ERROR) :]) if name.startswith(ERROR) else None
 
 
 def is_known(primitive: Primitive) -> bool:
     """True if a file, or printed source, can name a primitive."""
-    return known_primitives().get(primitive.name) is primitive
+    return primitive_of(primitive.name) is primitive
