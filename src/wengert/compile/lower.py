@@ -23,7 +23,13 @@ VARIABLE = "WENGERT_COMPILE"
 
 @dataclass(frozen=True)
 class Options:
-    """What the caller of `wg.compile` may choose of the code that is made."""
+    """What the caller of `wg.compile` may choose of the code that is made.
+
+    Attributes
+    ----------
+    fastmath : bool
+        Reassociate arithmetic, and apply the rewrites that are not exact.
+    """
 
     fastmath: bool = False
 

@@ -41,7 +41,10 @@ def compile(
     max_seconds : float
         How long tracing a path may take.
     fastmath : bool
-        Allow rewrites whose last bits differ.
+        Reckon sums, products and quotients in another order where that is faster, and use
+        identities that hold up to rounding (``exp(x) * exp(y)`` is ``exp(x + y)``). Last bits and
+        the sign of a zero may differ, and what overflows on the way; NaN and infinity that are
+        among the values stay what they are.
 
     Returns
     -------

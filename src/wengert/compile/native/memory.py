@@ -16,6 +16,7 @@ from wengert.compile.plan import Plan
 from wengert.compile.program import Operand
 
 _ALIGN = 64
+_FAST = "reassoc nsz arcp contract afn "  # not "fast": NaN and infinity stay what they are
 TABLE = "wg_constants"
 # LLVM prefers half the width of AVX-512, for the sake of early processors' clocks.
 ATTRIBUTES = 'nounwind "prefer-vector-width"="512"'
@@ -42,7 +43,7 @@ class Memory:
         self.plan, self.division, self.symbols = plan, plan.division, symbols
         self.arena = plan.arena
         self.constants: list[np.ndarray] = []
-        self.flags = "fast " if is_fast else ""
+        self.flags = _FAST if is_fast else ""
         self._numbers: dict[int, int] = {}
         self._held: list[Any] = []  # so that an id stays one object's
         symbols["!0"] = "!0 = distinct !{}"

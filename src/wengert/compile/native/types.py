@@ -95,7 +95,7 @@ class Code:
     def __init__(self, names: Names, suffix: str = ""):
         self.names = names
         self.lines: list[str] = []
-        self.flags = ""  # of floating-point arithmetic: "fast " or nothing
+        self.flags = ""  # of floating-point arithmetic, with fastmath
         self.called: frozenset[str] = frozenset()  # elementary functions not to be inlined
 
     def op(self, text: str) -> str:
