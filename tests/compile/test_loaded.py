@@ -126,7 +126,7 @@ def test_without_trees_inputs_are_positional(tmp_path):
     save(program, tmp_path / "product")
     loaded = load_function(tmp_path / "product")
     assert loaded(4.0, 5.0) == 20.0
-    assert loaded.signatures == ["(args[0]: float64 python, args[1]: float64 python)"]
+    assert loaded.signatures == ["(args[0]: float, args[1]: float)"]
 
 
 def test_no_code_of_the_function_is_needed(path):

@@ -13,7 +13,8 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,7 @@ class _Entry:
         self.text = text
         self.paths = Paths()
         self.chain: Chain | None = None  # native calls; None if there are none
+        self.copies: dict[str, str] = {}  # arguments that are copied at each call, and why
         self.eager = ""  # why it runs as plain Python; empty while it does not
 
 
@@ -119,6 +121,8 @@ class Compiled(Viewed):
         if entry is not None and not entry.eager:
             path, found = entry.paths.run(bound.inputs)
             if path is not None:
+                if bound.is_converted:
+                    entry.copies |= self._signature.copies(args, kwargs)
                 return path.template.result(found)
         return self._missed(bound, args, kwargs)
 
@@ -185,7 +189,7 @@ class Compiled(Viewed):
 
     def report(self) -> str:
         """What was compiled, as text: passes, kernels, guards, time by stage."""
-        eager = [f"{e.text}: {e.eager}" for e in self._entries.values() if e.eager]
+        eager = [f"{e.text}, because {e.eager}" for e in self._entries.values() if e.eager]
         return report_text(self.name, self.paths, eager)
 
     def program(self, *args: Any, **kwargs: Any) -> tuple[Program, list[Any]]:
@@ -321,7 +325,8 @@ class Compiled(Viewed):
         ends = None if trees is None else Ends(trees[0], trees[1], template.tree)
         lowered = lower(program, self._options, ends)
         lowered.stages.seconds = {"trace": seconds, **lowered.stages.seconds}
-        template.describe(entry.text, failed)
+        entry.copies |= self._signature.copies(args, kwargs)
+        template.describe(entry.text, failed, entry.copies)
         native = None if template.is_watched else lowered.bind(self._called)
         path = Path(program, lowered, template, native, template.is_watched)
         entry.paths.add(path)
@@ -376,6 +381,7 @@ class _Traced(Template):
 
     signature = reason = ""
     arguments: Layout | None = None  # where the inputs stand
+    copies: Mapping[str, str] = MappingProxyType({})
     is_watched = False
 
     @property
@@ -383,9 +389,11 @@ class _Traced(Template):
         """Where in the result the outputs stand."""
         return Layout(self.structure, tuple(self.leaves))
 
-    def describe(self, signature: str, failed: Guard | Exception | None) -> None:
-        """Note the signature, and what sent a call here (None for a first call)."""
-        self.signature, self.reason = signature, "first call"
+    def describe(
+        self, signature: str, failed: Guard | Exception | None, copies: dict[str, str]
+    ) -> None:
+        """Note the signature, what sent a call here (None for a first call), what is copied."""
+        self.signature, self.reason, self.copies = signature, "first call", copies
         if isinstance(failed, Exception):
             self.reason = f"an operation raised {type(failed).__name__}, which may be handled"
         elif failed is not None:
@@ -408,6 +416,7 @@ class _Traced(Template):
             tuple([Pass(*one) for one in stages.passes]),
             dict(stages.native or {}),
             dict(stages.seconds),
+            dict(self.copies),
         )
 
 

@@ -40,10 +40,13 @@ class Bound(NamedTuple):
         Calls with the same key may share a program; None if an argument is traced already.
     inputs : list
         The leaves that are numbers or arrays.
+    is_converted : bool
+        An array was copied for that: its bytes were in the order of other machines.
     """
 
     key: Any
     inputs: list[Any]
+    is_converted: bool = False
 
 
 class Static(NamedTuple):
@@ -89,6 +92,7 @@ class Signature:
         leaves, structure = tree.flatten((args, kwargs))
         inputs: list[Any] = []
         keys: list[Any] = [structure]
+        is_converted = False
         for position, leaf in enumerate(leaves):
             kind = type(leaf)
             if kind in _NUMBERS:
@@ -98,6 +102,7 @@ class Signature:
                     leaf = self._native(leaf, args, kwargs, position)
                     if isinstance(leaf, Array):
                         return Bound(None, [])
+                    is_converted = True
                 keys.append(leaf.dtype)
                 keys.append(leaf.shape)
                 keys.append(None if leaf.flags.c_contiguous else leaf.strides)
@@ -109,7 +114,7 @@ class Signature:
                 keys.append(self._static(leaf, args, kwargs, position))
                 continue
             inputs.append(leaf)
-        return Bound(tuple(keys), inputs)
+        return Bound(tuple(keys), inputs, is_converted)
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], inputs: Sequence[Any]) -> Any:
         """Call the function with other inputs in the places of those that `bind` found."""
@@ -159,29 +164,33 @@ class Signature:
 
     def input_names(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
         """How user code calls each input: ``x``, ``params['w']``."""
+        return [name for name, leaf in self._named(args, kwargs) if _is_input(leaf)]
+
+    def text(self, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> str:
+        """A call's signature, for people: ``f(x: float64[3], n=4)``."""
+        parts = []
+        for own, leaf in self._named(args, kwargs):
+            if _is_input(leaf):
+                parts.append(f"{own}: {spec_of(leaf)}{_layout_text(leaf)}")
+            else:
+                parts.append(f"{own}={leaf.value if isinstance(leaf, _Fixed) else leaf!r:.40}")
+        return f"{name}({', '.join(parts)})"
+
+    def copies(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, str]:
+        """The arguments of a call that native code cannot read as they lie, and why."""
+        arrays = [pair for pair in self._named(args, kwargs) if isinstance(pair[1], np.ndarray)]
+        return {name: reason for name, leaf in arrays if (reason := _copied(leaf))}
+
+    def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
+        """Every leaf of the arguments, and how user code calls it."""
         fixed_args, fixed_kwargs = self._fixed(args, kwargs)
         named = list(zip(_positional_names(self.parameters, len(args)), fixed_args, strict=True))
         named += [(name, fixed_kwargs[name]) for name in _in_tree_order(fixed_kwargs)]
         return [
-            name + path
+            (name + path, leaf)
             for name, argument in named
             for path, leaf in zip(tree.paths(argument), tree.leaves(argument), strict=True)
-            if _is_input(leaf)
         ]
-
-    def text(self, args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> str:
-        """A call's signature, for people: ``f(x: float64[3], n=4)``."""
-        fixed_args, fixed_kwargs = self._fixed(args, kwargs)
-        named = list(zip(_positional_names(self.parameters, len(args)), fixed_args, strict=True))
-        named += [(key, fixed_kwargs[key]) for key in _in_tree_order(fixed_kwargs)]
-        parts = []
-        for key, argument in named:
-            for path, leaf in zip(tree.paths(argument), tree.leaves(argument), strict=True):
-                value = leaf.value if isinstance(leaf, _Fixed) else leaf
-                is_input = _is_input(leaf)
-                found = f": {spec_of(leaf)}" if is_input else f"={value!r:.40}"
-                parts.append(f"{key}{path}{found}")
-        return f"{name}({', '.join(parts)})"
 
     def _fixed(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """The arguments, with those that are static as a whole as leaves."""
@@ -267,6 +276,22 @@ def kind_of(value: Any) -> Any:
 def _is_compared_by_fields(kind: type) -> bool:
     made = getattr(kind, "__dataclass_params__", None)
     return made is not None and made.eq and (made.frozen or made.unsafe_hash)
+
+
+def _layout_text(leaf: Any) -> str:
+    """How an array lies in memory, where that is not in rows."""
+    if not isinstance(leaf, np.ndarray) or leaf.flags.c_contiguous:
+        return ""
+    return " in columns" if leaf.flags.f_contiguous else f" of strides {leaf.strides}"
+
+
+def _copied(leaf: np.ndarray) -> str:
+    """Why an array is copied for native code; empty if it is not."""
+    if not leaf.dtype.isnative:
+        return "whose bytes are in the order of other machines"
+    if not leaf.flags.aligned:
+        return "which lies at an odd address"
+    return "" if leaf.flags.c_contiguous else "which does not lie in rows"
 
 
 def _is_input(leaf: Any) -> bool:

@@ -71,7 +71,7 @@ class Lowered:
         ends_of = signature(self.program, ends)
         self.native = build(self.program, is_fast=options.fastmath, signature=ends_of)
         self.stages.seconds["native"] = time.perf_counter() - start
-        self.stages.native = vars(self.native.plan.summary)
+        self.stages.native = self.native.described
 
     def bind(self, fallback: Callable[..., Any]) -> Any:
         """What native calls go through (`native/call.py`); None if there are none."""

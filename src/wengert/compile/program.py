@@ -50,8 +50,11 @@ class Spec(NamedTuple):
         return self.like.size
 
     def __str__(self) -> str:
+        """``float`` is Python's number, ``float64`` NumPy's, ``float64[3]`` an array."""
+        if self.kind == "python":
+            return type(self.dtype.type().item()).__name__
         axes = ",".join(map(str, self.shape))
-        return self.dtype.name + (f"[{axes}]" if self.kind == "array" else f" {self.kind}")
+        return self.dtype.name + {"array": f"[{axes}]", "scalar": "", "tuple": " tuple"}[self.kind]
 
 
 def spec_of(value: Any) -> Spec:

@@ -8,6 +8,7 @@ Straight-line scalars are written into the plan itself; loop nests and calls are
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,6 +49,9 @@ class Module:
         Constants, and the size of the arena.
     callbacks : Callbacks
         What the code calls of Python.
+    called : dict of Counter
+        For the report, by name of the primitive: calls of BLAS, LAPACK and our kernels of matrices
+        ("library"), callbacks to NumPy ("callbacks"), stretches that are repeated, writes.
     """
 
     def __init__(self, plan: Plan, *, is_fast: bool = False, name: str = "plan"):
@@ -55,6 +59,8 @@ class Module:
         self.symbols: dict[str, str] = {}
         self.memory = Memory(plan, self.symbols, is_fast=is_fast)
         self.callbacks = Callbacks(self.symbols)
+        kinds = ("library", "callbacks", "loops", "writes")
+        self.called: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
         self.scalars = _count_scalars(plan)
         Writer(self, self.memory, name).write()
 
@@ -188,17 +194,21 @@ class Writer:
 
     def _call(self, value: int) -> None:
         division = self.division
-        op = division.op(value)
+        op, called = division.op(value), self.module.called
         if op.primitive is LOOP:
+            called["loops"][op.primitive.name] += 1
             self._leave_if(write_loop(self, value))
             return
         if division.is_update(value):
+            called["writes"][op.primitive.name] += 1
             write_update(self.memory, value, f"{self.name}.write{value}", self.elements)
             return
         if op.primitive is CHECKED:
             self._leave_if(self._checked_index(value))
             return
-        status = self._library(value) or self._callback(value)
+        status = self._library(value)
+        called["callbacks" if status is None else "library"][op.primitive.name] += 1
+        status = self._callback(value) if status is None else status
         if status != "0":
             self._leave_if(status)
         self._check(value)
@@ -317,6 +327,12 @@ class Native:
             release_gil=is_long,
             is_hot=self.module.is_short,
         )
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What the report tells: the plan's summary, and what is called, by name."""
+        found = {kind: dict(counts) for kind, counts in self.module.called.items()}
+        return vars(self.plan.summary) | found
 
     def bind(self, fallback: Callable[..., Any]) -> call.Bound | None:
         """The Python callable, if a signature was given."""

@@ -288,10 +288,10 @@ _FAST = Table(TABLE)
 
 
 def simplify(program: Program) -> Program:
-    """Apply the rows that are exact."""
+    """Apply identities that are exact."""
     return _EXACT.apply(program)
 
 
 def simplify_fast(program: Program) -> Program:
-    """Apply every row."""
+    """Apply identities, also those that round otherwise."""
     return _FAST.apply(program)

@@ -34,6 +34,7 @@ class PassReport(NamedTuple):
     before: int
     after: int
     seconds: float
+    task: str = ""  # in words
 
 
 _ROUND: list[Pass] = [
@@ -87,7 +88,8 @@ def optimise(program: Program, fastmath: bool = False) -> tuple[Program, list[Pa
             if one not in _WITH_BODIES:
                 program = _inside(chosen, program)
             seconds = time.perf_counter() - start
-            reports.append(PassReport(chosen.__name__, before, entries(program), seconds))
+            task = (chosen.__doc__ or "").partition("\n")[0].rstrip(".")
+            reports.append(PassReport(chosen.__name__, before, entries(program), seconds, task))
         done = done or (stage is _LOOPS and program is given)
     return program, reports
 
