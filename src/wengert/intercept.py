@@ -18,7 +18,7 @@ import numpy as plain_numpy
 from wengert import math, numpy
 from wengert.errors import is_user_file
 from wengert.tape.mirrors import SEAMS, mirror_of
-from wengert.tape.seams import mirror
+from wengert.tape.seams import mirror, mirror_conversions
 
 MIRRORS: dict[ModuleType, ModuleType] = {plain_numpy: numpy, python_math: math}
 
@@ -37,6 +37,7 @@ for _plain, _ours in tuple(MIRRORS.items()):
 for _name in ("scipy.special", "scipy.linalg"):  # when user code has imported them
     SEAMS.late[_name] = functools.partial(_mirror_scipy, _name)
 mirror(plain_numpy.linalg, numpy.LINALG)
+mirror_conversions(plain_numpy.vectorize.__call__.__globals__)
 mirror(plain_numpy.lib.stride_tricks, numpy.STRIDE_TRICKS)
 mirror(plain_numpy.fft, numpy.FFT)
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as _np
 
 from wengert.primitives.registry import REGISTRY
-from wengert.tape.array import Array, concrete, constant, decided, is_mutable, of_program
+from wengert.tape.array import Array, concrete, constant, decided, is_mutable, of_program, shown
 from wengert.tape.dispatch import call
+from wengert.tape.flat import Flat
 from wengert.tape.levels import depth
 from wengert.tape.reading import memory
 from wengert.tape.stacking import stack
@@ -25,6 +26,7 @@ from wengert.tape.windows import strided
 __all__ = [
     "arange",
     "array",
+    "array2string",
     "asanyarray",
     "asarray",
     "asarray_chkfinite",
@@ -71,6 +73,8 @@ def _made(value: Any) -> Any:
 
 def _gathered(value: Any) -> Any:
     """Nested lists and object arrays of traced scalars as one Array; all else as it is."""
+    if isinstance(value, Flat):
+        return value.copy()
     return stack(value) if isinstance(value, list | tuple | _np.ndarray) else value
 
 
@@ -154,6 +158,14 @@ def array(
     while made.ndim < ndmin:
         made = _np.expand_dims(made, 0)
     return made
+
+
+def array2string(a: Any, *args: Any, **kwargs: Any) -> str:
+    """As `numpy.array2string`: text of the value."""
+    value = _gathered(a)
+    return _np.array2string(
+        _np.asarray(shown(value)) if isinstance(value, Array) else value, *args, **kwargs
+    )
 
 
 def asarray(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:

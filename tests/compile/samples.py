@@ -37,7 +37,9 @@ def target_of(entry: Any) -> Any:
         return entry
     if isinstance(entry.function, tuple):
         return getattr(*entry.function)
-    return entry if "scipy" in entry.function.__module__ else entry.function
+    is_ufunc = isinstance(entry.function, np.ufunc)  # SciPy's dispatch by themselves
+    is_scipys = not is_ufunc and "scipy" in entry.function.__module__
+    return entry if is_scipys else entry.function
 
 
 def function_of(pair: Pair) -> tuple[Callable[..., Any], list[tuple[Any, ...]]]:

@@ -18,6 +18,11 @@ NOT_BATCHED = {
     "the shape of the result depends on values": {
         "nonzero", "flatnonzero", "argwhere", "unique", "unique_values", "unique_positions",
         "where(normal[3, 4])", "trim_zeros", "roots", "poly", "polydiv", "real_if_close",
+        "union1d", "intersect1d", "setdiff1d", "setxor1d", "unique_all", "unique_counts",
+        "unique_inverse",
+    },
+    "the dtype of the result depends on values": {
+        entry for entry in REGISTRY.derived if entry.startswith("emath.")
     },
     "the result is no array, or holds nothing": {
         "result_type", "common_type", "min_scalar_type", "array_repr", "array_str", "einsum_path",

@@ -16,7 +16,7 @@ from scipy import special
 from wengert.errors import UnsupportedFunctionError
 from wengert.primitives.family import elementwise, general
 from wengert.primitives.samples import call, complex_normal, normal, positive
-from wengert.primitives.special import no_derivative, number_like, same_dtype
+from wengert.primitives.special import no_derivative, number_like
 
 _any = [call(normal(3, 4)), call(normal())]
 _right = [call(positive(3, 4)), call(positive())]
@@ -38,11 +38,6 @@ def _real_only(value: Any, name: str) -> Any:
 
 def _second(function: Any, x: Any) -> Any:
     return function(number_like(2, x), x)
-
-
-def _i1_like(x: Any) -> Any:
-    is_taken = x.dtype.kind != "f" or x.dtype.itemsize in (4, 8) if hasattr(x, "dtype") else True
-    return same_dtype(special.i1(x if is_taken else x.astype(np.float64)), x)
 
 
 # 10.6.2, 10.6.1; 10.29.3, 10.29.1; for the scaled functions, with the derivative of exp(-x) or exp(x).
@@ -94,9 +89,6 @@ k1e = elementwise(
     d=lambda x, out: out - 0.5 * (special.k0e(x) + _second(special.kve, x)),
     formula="out - (k0e(x) + kve(2, x))/2",
     samples=_right,
-)
-numpy_i0 = elementwise(
-    np.i0, d=_i1_like, operands=("x",), name="numpy.i0", formula="i1(x)", samples=_any
 )
 
 # ------------------------------------------------------------------------------------------ any order

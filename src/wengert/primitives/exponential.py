@@ -6,6 +6,7 @@ Rules use the output where that is cheaper: the exponential is its own derivativ
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -71,4 +72,22 @@ logaddexp2 = elementwise(
     lower="logaddexp2",
     kinks={(-np.inf, -np.inf): (0.5, 0.5), (-np.inf, 0.0): (0.0, 1.0)},
     samples=[call(normal(3, 4), normal(4)), call(normal(3), 0.5), call(0.5, normal(3))],
+)
+
+
+def _i1(x: Any) -> Any:
+    special = import_module("scipy.special")  # slow to import; NumPy has no i1
+    dtype = getattr(x, "dtype", None)
+    if dtype is None or (dtype.kind == "f" and dtype.itemsize in (4, 8)):
+        return special.i1(x)
+    return special.i1(x.astype(np.float64)).astype(dtype if dtype.kind == "f" else np.float64)
+
+
+i0 = elementwise(
+    np.i0,
+    d=_i1,
+    name="numpy.i0",
+    operands=("x",),
+    formula="i1(x)",
+    samples=[call(normal(3, 4)), call(normal())],
 )

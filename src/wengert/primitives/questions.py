@@ -153,6 +153,36 @@ def copy(a: Any, order: Any = "K", subok: Any = False) -> Any:
     return a.copy()
 
 
+# ------------------------------------------------------------------------------------- indices for a
+
+
+@derived(np.tril_indices_from, samples=[call(normal(3, 4), max_order=0)])
+def tril_indices_from(arr: Any, k: int = 0) -> Any:
+    rows, columns = _plane(arr)
+    return np.tril_indices(rows, k=k, m=columns)
+
+
+@derived(np.triu_indices_from, samples=[call(normal(3, 4), 1, max_order=0)])
+def triu_indices_from(arr: Any, k: int = 0) -> Any:
+    rows, columns = _plane(arr)
+    return np.triu_indices(rows, k=k, m=columns)
+
+
+def _plane(arr: Any) -> Any:
+    if len(arr.shape) != 2:
+        raise ValueError("input array must be 2-d")
+    return arr.shape
+
+
+@derived(np.diag_indices_from, samples=[call(normal(3, 3), max_order=0)])
+def diag_indices_from(arr: Any) -> Any:
+    if len(arr.shape) < 2:
+        raise ValueError("input array must be at least 2-d")
+    if len(set(arr.shape)) != 1:
+        raise ValueError("All dimensions of input must be of equal length")
+    return np.diag_indices(arr.shape[0], len(arr.shape))
+
+
 # ------------------------------------------------------------------------------------- memory and text
 
 

@@ -28,7 +28,9 @@ TOPICS = (
     "cumulative",
     "differences",
     "sorting",
+    "sets",
     "statistics",
+    "histograms",
     "quantiles",
     "nan_variants",
     "interpolation",
@@ -51,11 +53,12 @@ TOPICS = (
     "linalg",
     "norms",
     "complex",
+    "scimath",
     "fft",
     "control",
 )
 OF_SCIPY = {
-    "scipy.special": ("special", "gamma", "bessel", "hypergeometric", "logsumexp"),
+    "scipy.special": ("special", "gamma", "bessel", "hypergeometric", "logsumexp", "spherical"),
     "scipy.linalg": ("matrix_functions", "lu", "scipy_linalg"),
 }
 

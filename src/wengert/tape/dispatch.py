@@ -21,6 +21,7 @@ from wengert.primitives.registry import REGISTRY
 from wengert.primitives.ufunc_methods import METHODS
 from wengert.tape.array import CONSTANTS, Array, Trace, concrete, constant, is_mutable
 from wengert.tape.mirrors import mirror_of
+from wengert.tape.objects import is_of_python, on_objects
 from wengert.tape.reading import VIEWING
 from wengert.tape.seams import is_augmented_assignment
 from wengert.tape.stacking import stack
@@ -112,6 +113,8 @@ def array_ufunc(self: Array, ufunc: np.ufunc, method: str, *inputs: Any, **kwarg
 def _ufunc_result(ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any, out: Any) -> Any:
     if method == "at":
         return _ufunc_at(ufunc, *inputs)
+    if is_of_python(ufunc):
+        return on_objects(ufunc, method, inputs, kwargs)
     where, dtype = kwargs.pop("where", True), kwargs.pop("dtype", None)
     kwargs.pop("casting", None), kwargs.pop("order", None), kwargs.pop("subok", None)
     inputs = tuple(lift(x) for x in inputs)

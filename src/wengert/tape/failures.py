@@ -25,7 +25,7 @@ from wengert.errors import (
 )
 from wengert.primitives.adjoints import like_of
 from wengert.primitives.family import Primitive
-from wengert.tape.array import Array, concrete, is_batched
+from wengert.tape.array import Array, concrete, is_batched, of_program
 from wengert.tape.library import Called, called_at, instead_of, public_name_of_code
 
 
@@ -64,11 +64,14 @@ def explained(error: Exception, held: Collection[Any] = ()) -> Exception:
             "Reshape, transpose or index the operands so that their shapes fit, as NumPy asks.",
             line,
         )
-    if isinstance(error, IndexError) and _is_batched_index(error):
-        return BatchError(
-            "a plain ndarray was indexed by integers that differ along the vmapped axis.",
-            "Use np.take(plain, i, axis=0), or make an Array of it: np.array(plain)[i]; in "
-            "place of plain[mask], np.where(mask, plain, 0).",
+    index = _refused_index(error)
+    if index is not None:
+        raised = BatchError if is_batched(index) else UnsupportedFunctionError
+        whose = "differ along the vmapped axis" if is_batched(index) else "the program computes"
+        return raised(
+            f"a plain ndarray was indexed by integers that {whose}.",
+            "Use np.take(plain, i, axis=0), or make an Array of it: np.array(plain)[i]; in place "
+            "of plain[mask], np.where(mask, plain, 0).",
             line,
         )
     if called and not called.name.startswith("numpy"):
@@ -77,9 +80,10 @@ def explained(error: Exception, held: Collection[Any] = ()) -> Exception:
             instead_of(called),
             line,
         )
-    if spelled and not called and any(words in str(error) for words in _OF_ITERATORS_AND_MEMORY):
+    if not called and any(words in str(error) for words in _OF_ITERATORS_AND_MEMORY):
+        name = spelled.name if spelled else "A function that reads memory"
         return UnsupportedFunctionError(
-            f"{spelled.name} cannot take a traced Array ({_said(error)}).",
+            f"{name} cannot take a traced Array ({_said(error)}).",
             instead_of(spelled),
             line,
         )
@@ -94,18 +98,23 @@ def explained(error: Exception, held: Collection[Any] = ()) -> Exception:
     return error
 
 
-def _is_batched_index(error: IndexError) -> bool:
-    """True if NumPy refused an index where user code has integers that differ along a batch."""
+def _refused_index(error: Exception) -> Array | None:
+    """The integers of a batch or a program that NumPy refused as an index, in user code."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    if trace is None or not is_user_file(trace.tb_frame.f_code.co_filename):
-        return False
-    seen = trace.tb_frame.f_locals.values()
-    is_refused = "valid indices" in str(error) or "integer (or boolean) type" in str(error)
-    return is_refused and any(
-        isinstance(x, Array) and x.dtype.kind in "iub" and is_batched(x) for x in seen
-    )
+    if not isinstance(error, IndexError) or trace is None:
+        return None
+    is_users = is_user_file(trace.tb_frame.f_code.co_filename)
+    if not is_users or not any(words in str(error) for words in _OF_INDICES):
+        return None
+    for x in trace.tb_frame.f_locals.values():
+        if isinstance(x, Array) and (is_batched(x) or isinstance(of_program(x), Array)):
+            return x
+    return None
+
+
+_OF_INDICES = ("valid indices", "integer (or boolean) type")
 
 
 def _said(error: Exception) -> str:

@@ -9,7 +9,6 @@ Python's numbers.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from wengert.primitives.complex import imag, real
 from wengert.primitives.shaping import full_shape, permute, reshape_to
 from wengert.tape.array import Array, concrete
 from wengert.tape.dispatch import UFUNCS, apply, array_function, array_ufunc, unary
+from wengert.tape.flat import Flat
 from wengert.tape.reading import memory
 from wengert.tape.views import View
 from wengert.tape.writing import assign_whole
@@ -272,53 +272,6 @@ def _part(self: Any, primitive: Any) -> Array:
 def _real(self: Any) -> Array:
     """The real part: a view."""
     return _part(self, real) if self.dtype.kind == "c" or self.shape else self
-
-
-class Flat:
-    """``x.flat``: the elements of an Array in C order, one after the other."""
-
-    __slots__ = ("base",)
-
-    def __init__(self, base: Array):
-        self.base = base
-
-    def __len__(self) -> int:
-        return self.base.size
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[k] for k in range(len(self)))
-
-    def __getitem__(self, key: Any) -> Any:
-        found = self.base[self._position(key)]
-        return found.copy() if isinstance(found, Array) else found
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        position = self._position(key)
-        count = np.broadcast(*position).size if position else 1
-        if np.ndim(value):
-            value = np.ravel(value)
-            if value.size == 0:
-                raise ValueError("Error setting single item of array.")
-            value = np.reshape(value[np.arange(count) % value.size], np.broadcast(*position).shape)
-        self.base[position] = value
-
-    def _position(self, key: Any) -> tuple[Any, ...]:
-        shape = self.base.shape
-        if type(key) is int and shape:
-            if not -self.base.size <= key < self.base.size:
-                raise IndexError(f"index {key} is out of bounds for size {self.base.size}")
-            parts = np.unravel_index(key % self.base.size, shape)
-            return tuple([int(part) for part in parts])
-        chosen = np.arange(self.base.size)[key]
-        return (
-            tuple(np.unravel_index(chosen, shape)) if shape else (chosen[..., None] * 0 == 0,)[:0]
-        )
-
-    def copy(self) -> Any:
-        """The elements as an array of one axis."""
-        return self.base.flatten()
-
-    __array__ = None
 
 
 def _set_flat(self: Any, value: Any) -> None:

@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from wengert.errors import LostDerivativeError, is_user_file, user_frame
+from wengert.tape.array import Array
 from wengert.tape.levels import depth, enter, leave
 from wengert.tape.library import called_names, looked_up
-from wengert.tape.mirrors import SEAMS, Seam
+from wengert.tape.mirrors import SEAMS, Seam, mirror_of
+from wengert.tape.stacking import stack
 from wengert.tape.tape import Tape
 
 _enabled: ContextVar[bool] = ContextVar("wengert_intercept", default=True)
@@ -34,6 +36,27 @@ def mirror(module: ModuleType, mirrors: dict[str, Callable[..., Any]]) -> None:
     originals = {name: getattr(module, name) for name in mirrors if hasattr(module, name)}
     wrappers = {name: _wrapper(original, mirrors[name]) for name, original in originals.items()}
     SEAMS.table.append(Seam(vars(module), wrappers, originals))
+
+
+def mirror_conversions(namespace: dict[str, Any]) -> None:
+    """Let `asanyarray`, as a function of NumPy's looks it up, keep the numbers of object arrays.
+
+    `numpy.vectorize` so brings what it has computed to the dtype that its `otypes` ask for.
+    """
+    original = namespace["asanyarray"]
+
+    @functools.wraps(original)
+    def asanyarray(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+        is_conversion = type(a) is np.ndarray and a.dtype == object and dtype is not None
+        if is_conversion and np.dtype(dtype) != object and depth() and _enabled.get():
+            found = stack(a)
+            if isinstance(found, Array):
+                return found.astype(dtype)
+        return original(a, dtype, *args, **kwargs)
+
+    asanyarray.mirror = mirror_of(original)  # type: ignore[attr-defined]
+    wrappers, originals = {"asanyarray": asanyarray}, {"asanyarray": original}
+    SEAMS.table.append(Seam(namespace, wrappers, originals))
 
 
 def _wrapper(original: Any, replacement: Callable[..., Any]) -> Any:
@@ -80,7 +103,11 @@ class tracing:  # noqa: N801 (a context manager, used like a function)
     def __enter__(self) -> int:
         level, self.token = enter()
         if level == 1:
-            SEAMS.open()
+            try:
+                SEAMS.open()
+            except BaseException:  # of an import: nothing of this trace stays behind
+                leave(self.token)
+                raise
         return level
 
     def __exit__(
