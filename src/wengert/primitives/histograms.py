@@ -96,7 +96,7 @@ def histogram2d(
     """Counts, or sums of weights, of points in the cells of a plane grid; and the edges."""
     if len(x) != len(y):
         raise ValueError("x and y must have the same length.")
-    if np.iterable(bins) and len(bins) not in (1, 2):  # the edges of both
+    if np.iterable(bins) and len(list(bins)) not in (1, 2):  # the edges of both
         bins = [bins, bins]
     sample = np.stack((as_array(x), as_array(y)), axis=-1)
     hist, edges = histogramdd(sample, bins, range, density, weights)
