@@ -42,10 +42,13 @@ def test_explain_prints_the_diamond_with_values_adjoints_and_local_derivatives()
         "x 3 96",
         "y 2 288",
         "z 1 288",
-        "#1 v1 multiply(x, y) 6 48 by x: y = 2; by y: x = 3",
-        "#2 v2 multiply(y, z) 2 144 by y: z = 1; by z: y = 2",
-        "#3 v3 multiply(v1, v2) 12 24 by v1: v2 = 2; by v2: v1 = 6",
-        "#4 v4 power(v3, 2) 144 1 by v3: 2*v3**(2 - 1) = 24",
+        "#1 v1 multiply(x, y) 6 48 by x: y = 2 96 to x",
+        "by y: x = 3 144 to y",
+        "#2 v2 multiply(y, z) 2 144 by y: z = 1 144 to y",
+        "by z: y = 2 288 to z",
+        "#3 v3 multiply(v1, v2) 12 24 by v1: v2 = 2 48 to v1",
+        "by v2: v1 = 6 144 to v2",
+        "#4 v4 power(v3, 2) 144 1 by v3: 2*v3 = 24 24 to v3",
     } <= lines
 
 
@@ -58,8 +61,8 @@ def test_json_has_every_number_of_the_diamond():
         "v1": (6, 48), "v2": (2, 144), "v3": (12, 24), "v4": (144, 1),
     }  # fmt: skip
     assert data["entries"]["v1"]["local_derivatives"] == [
-        {"operand": "x", "formula": "y", "value": 2},
-        {"operand": "y", "formula": "x", "value": 3},
+        {"operand": "x", "formula": "y", "value": 2, "contribution": 96},
+        {"operand": "y", "formula": "x", "value": 3, "contribution": 144},
     ]
 
 
@@ -120,6 +123,21 @@ def test_decisions_on_the_way_are_named():
     assert note.startswith("Decided: greater(x, 1) is [False, True]")
 
 
+def test_the_names_of_textbooks_are_known():
+    data = explained("relu(x) + sigmoid(y) + ln(z) + max(w, 0) + min(w, 1)",
+                     "x=-2", "y=0", "z=4", "w=3")  # fmt: skip
+    found = {name: data["entries"][name]["adjoint"] for name in "xyzw"}
+    assert found == {"x": 0.0, "y": 0.25, "z": 0.25, "w": 1.0}
+
+
+def test_of_one_argument_max_is_numpy_s():
+    assert explained("max(x) + max(x, axis=0)", "x=[1, 5, 2]")["result"] == 10.0
+
+
+def test_where_a_nan_begins_is_said():
+    assert explained("log(x) * y", "x=-2", "y=1")["notes"] == ["Look at v1: nan starts here."]
+
+
 def test_infinite_values_are_shown_without_a_warning():
     data = explained("log(x)", "x=0")
     assert data["entries"]["v1"]["value"] == "-inf"
@@ -131,6 +149,12 @@ def test_infinite_values_are_shown_without_a_warning():
     [
         ("sqt(x)", "called sqt. The closest name is sqrt."),
         ("np.sqt(x)", "called np.sqt. The closest name is sqrt."),
+        ("sigmod(x)", "called sigmod. The closest name is sigmoid."),
+        ("x if x > 0 else y", "write where(x > 0, x, 0)"),
+        ("x > 0 and y > 0", "write (x > 0) * (x < 1)"),
+        ("lambda x: x", "write the expression alone"),
+        ("[k * x for k in y]", "write arrays, sum(x*w)"),
+        ("{'x': x}", "give each value a name"),
         ("x +* y", "not an expression: invalid syntax"),
         ("x + (y", "not an expression: '(' was never closed"),
         ("", "not an expression"),

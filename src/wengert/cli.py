@@ -278,6 +278,18 @@ HARMLESS = (
 )  # fmt: skip
 
 
+# What is tried nevertheless, and what to write instead.
+REFUSED: Mapping[type[ast.AST], str] = {
+    ast.IfExp: "if and else are not allowed here: write where(x > 0, x, 0)",
+    ast.BoolOp: "and and or are not allowed here: write (x > 0) * (x < 1)",
+    ast.Lambda: "lambda is not needed here: write the expression alone, x**2",
+    ast.Dict: "a dictionary is not allowed here: give each value a name",
+    ast.JoinedStr: "text is not allowed here: write arithmetic and calls",
+    ast.ListComp: "a loop is not allowed here: write arrays, sum(x*w)",
+    ast.GeneratorExp: "a loop is not allowed here: write arrays, sum(x*w)",
+}
+
+
 class _Reader(ast.NodeTransformer):
     """Checks every node; puts the functions themselves in the place of their dotted names."""
 
@@ -288,9 +300,8 @@ class _Reader(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         if not isinstance(node, HARMLESS):
-            raise self._error(
-                f"{type(node).__name__} is not allowed here: write arithmetic and NumPy calls", node
-            )
+            told = REFUSED.get(type(node), "this is not allowed here: write arithmetic and calls")
+            raise self._error(told, node)
         return super().generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
@@ -321,6 +332,8 @@ class _Reader(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = ast.unparse(node.func)
+        if name in PAIRED and len(node.args) == 2 and not node.keywords:
+            name = PAIRED[name]
         function = find_function(name)
         if function is None:
             close = difflib.get_close_matches(name.rpartition(".")[2], _function_names(), 1, 0.75)
@@ -353,8 +366,14 @@ class _Reader(ast.NodeTransformer):
         return ExpressionError(_pointed(fact, self.source, getattr(node, "col_offset", 0)))
 
 
+# Python's max(x, 0) is not NumPy's, whose second argument is an axis.
+PAIRED: Mapping[str, str] = {"max": "maximum", "min": "minimum"}
+
+
 def find_function(dotted: str) -> Callable[..., Any] | None:
     """Find the function of NumPy or scipy.special with this name, if it has a derivative."""
+    if dotted in ALIASES:
+        return ALIASES[dotted]
     module, _, name = dotted.rpartition(".")
     places = [MODULES.get(module)] if module else [np, scipy.special, np.linalg]
     for place in places:
@@ -366,9 +385,22 @@ def find_function(dotted: str) -> Callable[..., Any] | None:
     return None
 
 
+def relu(x: Any) -> Any:
+    """What networks call the larger of a value and 0."""
+    return np.maximum(x, 0)
+
+
+# Names that textbooks use.
+ALIASES: Mapping[str, Callable[..., Any]] = {
+    "sigmoid": wengert.scipy.special.expit,
+    "relu": relu,
+    "ln": np.log,
+}
+
+
 def _function_names() -> list[str]:
     names = (getattr(function, "__name__", "") for function in REGISTRY.by_function)
-    return [name for name in names if name.isidentifier()]
+    return [*(name for name in names if name.isidentifier()), *ALIASES]
 
 
 def _is_named(value: str) -> bool:

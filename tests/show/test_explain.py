@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a table, line by line)
 """`explain`: the table of a tape, its formulas in the user's names, and its finite differences."""
 
 import io
@@ -19,25 +20,28 @@ def diamond(x, y, z):
 
 
 def test_the_diamond_as_a_table():
-    assert str(explain(diamond, 3.0, 2.0, 1.0)) == (
-        "#   name  operation         value  adjoint  local derivatives\n"
-        "    x                           3       96\n"
-        "    y                           2      288\n"
-        "    z                           1      288\n"
-        "#1  h1    multiply(x, y)        6       48  by x: y = 2; by y: x = 3\n"
-        "#2  h2    multiply(y, z)        2      144  by y: z = 1; by z: y = 2\n"
-        "#3  h     multiply(h1, h2)     12       24  by h1: h2 = 2; by h2: h1 = 6\n"
-        "#4  o     power(h, 2)         144        1  by h: 2*h**(2 - 1) = 24\n"
-        "Paths meet at y: 144 through h1 + 144 through h2 = 288"
-    )
+    rows = [
+        ("#   name  operation         value  adjoint", "local derivatives", "passes back"),
+        ("    x                           3       96", "", ""),
+        ("    y                           2      288", "", ""),
+        ("    z                           1      288", "", ""),
+        ("#1  h1    multiply(x, y)        6       48", "by x: y = 2; by y: x = 3", "96 to x; 144 to y"),
+        ("#2  h2    multiply(y, z)        2      144", "by y: z = 1; by z: y = 2", "144 to y; 288 to z"),
+        ("#3  h     multiply(h1, h2)     12       24", "by h1: h2 = 2; by h2: h1 = 6", "48 to h1; 144 to h2"),
+        ("#4  o     power(h, 2)         144        1", "by h: 2*h = 24", "24 to h"),
+    ]  # fmt: skip
+    table = [f"{entry}  {rule:28}  {passed}".rstrip() for entry, rule, passed in rows]
+    table.append("Paths meet at y: 144 through h1 + 144 through h2 = 288")
+    assert str(explain(diamond, 3.0, 2.0, 1.0)).split("\n") == table
 
 
 def test_a_rich_console_shows_the_same_cells():
     console = Console(file=io.StringIO(), width=200)
     explanation = explain(diamond, 3.0, 2.0, 1.0)
     console.print(explanation)
+    # There each operand has a line of its own.
     words = console.file.getvalue().replace("─", "").split()
-    assert words == str(explanation).split()
+    assert sorted(words) == sorted(str(explanation).replace(";", "").split())
 
 
 def test_the_chain_rule_holds_between_the_rows():

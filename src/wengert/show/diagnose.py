@@ -50,10 +50,13 @@ def _bad_values(graph: Graph) -> Iterator[Mark]:
 
 
 def _bad_adjoints(graph: Graph) -> Iterator[Mark]:
-    """The operations that pass on an adjoint that is not finite, and get a finite one."""
+    """The operations that pass on an adjoint that is not finite, and get a finite one.
+
+    Not where a value is to blame already.
+    """
     faults = [_fault(node.adjoint) for node in graph.nodes]
     for node in graph.nodes:
-        if faults[node.id] or not node.is_operation:
+        if faults[node.id] or not node.is_operation or _fault(node.value):
             continue
         made = [faults[e.source] for e in graph.into(node.id) if e.is_differentiable]
         passed = [

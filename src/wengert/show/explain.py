@@ -15,6 +15,7 @@ import numpy as np
 
 from wengert import tree
 from wengert.errors import ArgumentError
+from wengert.show.diagnose import diagnosed
 from wengert.show.graph import Edge, Graph, Node, plain
 from wengert.show.readers import trace_graph
 from wengert.show.sources import graph_of, is_tape
@@ -30,6 +31,7 @@ class Local(NamedTuple):
     operand: str
     formula: str  # in the names of this tape; in words where it is no formula
     value: Any = None  # None where it is no number of the operand's shape
+    contribution: Any = None  # what flows back: the derivative times the adjoint
 
 
 class Row(NamedTuple):
@@ -68,14 +70,13 @@ def explain(f: Any, *args: Any, check: bool = False, **kwargs: Any) -> Explanati
 
     Examples
     --------
-    >>> print(wg.explain(lambda x, y: np.sin(x * y) + y, 1.5, 2.0))
-    #   name  operation              value        adjoint  local derivatives
-        x                              1.5   -1.979984993
-        y                                2  -0.4849887449
-    #1  v1    multiply(x, y)             3  -0.9899924966  by x: y = 2; by y: x = 1.5
-    #2  v2    sin(v1)         0.1411200081              1  by v1: cos(v1) = -0.9899924966
-    #3  v3    add(v2, y)       2.141120008              1  by v2: 1; by y: 1
-    Paths meet at y: -1.484988745 through v1 + 1 through v3 = -0.4849887449
+    >>> print(wg.explain(lambda x, y: x * y + y, 3.0, 2.0))
+    #   name  operation       value  adjoint  local derivatives         passes back
+        x                         3        2
+        y                         2        4
+    #1  v1    multiply(x, y)      6        1  by x: y = 2; by y: x = 3  2 to x; 3 to y
+    #2  v2    add(v1, y)          8        1  by v1: 1; by y: 1         1 to v1; 1 to y
+    Paths meet at y: 3 through v1 + 1 through v2 = 4
     """
     if not callable(f) or is_tape(f):
         if check:
@@ -85,13 +86,13 @@ def explain(f: Any, *args: Any, check: bool = False, **kwargs: Any) -> Explanati
             )
         graph = graph_of(f, *args, **kwargs)
         result = [node.value for node in graph.targets]
-        notes = _meetings(graph)
+        notes = _notes(graph)
         return Explanation(graph, result[0] if len(result) == 1 else tuple(result), (), notes)
     traced = trace(f, *args, **kwargs)
     said = [*_swept(traced), *(_decision_text(traced, decision) for decision in traced.decisions)]
     differences = _differences(f, args, kwargs) if check else []
     graph = trace_graph(traced)
-    return Explanation(graph, traced.value, differences, [*said, *_meetings(graph)])
+    return Explanation(graph, traced.value, differences, [*said, *_notes(graph)])
 
 
 class Explanation:
@@ -107,7 +108,7 @@ class Explanation:
         A line for each entry.
     notes : tuple of str
         What else there is to say: paths that meet, decisions on the way, a target that is no
-        scalar.
+        scalar, values that are not finite, inputs that do not reach the target, lost digits.
     """
 
     def __init__(self, graph: Graph, value: Any, differences: Sequence[Any], notes: Sequence[str]):
@@ -133,16 +134,17 @@ class Explanation:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for head in self._heads():
             is_number = head in NUMERIC
             table.add_column(
-                head,
+                head.replace("finite ", "finite\n"),
                 justify="right" if is_number else "left",
                 style=STYLES.get(head),
                 no_wrap=is_number or head in ("#", "name"),
+                overflow="fold",  # a half word says more than none
             )
-        for line in self._lines():
+        for line in self._lines(between="\n"):
             table.add_row(*[Text(cell) for cell in line])
         yield table
         yield from (Text(note) for note in self.notes)
@@ -158,16 +160,20 @@ class Explanation:
 
     def _heads(self) -> list[str]:
         heads = ["#", "name", "operation", "value", "adjoint"]
-        return [*heads, *(["finite difference"] if self.is_checked else []), "local derivatives"]
+        differences = ["finite difference"] if self.is_checked else []
+        return [*heads, *differences, "local derivatives", "passes back"]
 
-    def _lines(self) -> Iterator[list[str]]:
+    def _lines(self, between: str = "; ") -> Iterator[list[str]]:
+        """Cells, line by line; `between` stands between what there is of several operands."""
         for stretch in stretches([row.key for row in self.rows]):
             shown = self.rows[stretch.start : stretch.start + stretch.length]
             for row in shown:
                 numbers = [value_text(row.value), value_text(row.adjoint)]
                 if self.is_checked:
                     numbers.append(value_text(row.difference))
-                yield [row.number, row.name, row.operation, *numbers, _locals_text(row.locals)]
+                rules = between.join(_rule_text(x) for x in row.locals)
+                passed = between.join(_passed_text(x) for x in row.locals)
+                yield [row.number, row.name, row.operation, *numbers, rules, passed]
             if stretch.times > 1:
                 last = self.rows[stretch.start + stretch.length * stretch.times - 1]
                 repeated = f"... {stretch.length} above, {stretch.times} times, to {last.number}"
@@ -176,8 +182,15 @@ class Explanation:
 
 _MEETINGS = 12  # values listed at which paths meet
 _PATHS = 6  # of each
+_MARKS = 12
 NUMERIC = ("value", "adjoint", "finite difference")
-STYLES = {"#": "dim", "name": "bold", "adjoint": "red", "finite difference": "yellow"}
+STYLES = {
+    "#": "dim",
+    "name": "bold",
+    "adjoint": "red",
+    "finite difference": "yellow",
+    "passes back": "red",
+}
 
 
 # ---- rows ---------------------------------------------------------------------------------------
@@ -215,7 +228,15 @@ def _locals(graph: Graph, node: Node) -> Iterator[Local]:
     for edge in graph.into(node.id):
         if edge.is_differentiable:
             local = graph.local(edge)
-            yield Local(graph.nodes[edge.source].name, local.formula, local.value)
+            source = graph.nodes[edge.source].name
+            yield Local(source, local.formula, local.value, local.contribution)
+
+
+def _notes(graph: Graph) -> list[str]:
+    """Where paths meet, and what is wrong; a zero adjoint is seen in the table."""
+    found = [mark for mark in diagnosed(graph) if mark.kind != "zero"]
+    wrong = [f"Look at {graph.nodes[mark.node].name}: {mark.text}." for mark in found]
+    return [*_meetings(graph), *wrong[:_MARKS]]
 
 
 def _meetings(graph: Graph) -> list[str]:
@@ -248,14 +269,17 @@ def _sum_text(graph: Graph, node: Node, uses: Sequence[Edge]) -> str:
     return f"{' + '.join(parts)}{total}"
 
 
-def _locals_text(found: Sequence[Local]) -> str:
-    texts = []
-    for local in found:
-        number = "" if local.value is None else value_text(local.value)
-        sides = [side for side in (local.formula, number) if side]
-        equation = " = ".join(dict.fromkeys(sides))
-        texts.append(f"by {local.operand}: {equation}")
-    return "; ".join(texts)
+def _rule_text(local: Local) -> str:
+    number = "" if local.value is None else value_text(local.value)
+    sides = [side for side in (local.formula, number) if side]
+    return f"by {local.operand}: {' = '.join(dict.fromkeys(sides))}"
+
+
+def _passed_text(local: Local) -> str:
+    """What flows back to an operand; nothing where no adjoint has come."""
+    if local.contribution is None:
+        return ""
+    return f"{value_text(local.contribution)} to {local.operand}"
 
 
 def _decision_text(traced: Trace, decision: Decision) -> str:
@@ -324,7 +348,12 @@ def _row_as_dict(row: Row, is_checked: bool) -> dict[str, Any]:
         "value": plain(row.value),
         "adjoint": plain(row.adjoint),
         "local_derivatives": [
-            {"operand": x.operand, "formula": x.formula, "value": plain(x.value)}
+            {
+                "operand": x.operand,
+                "formula": x.formula,
+                "value": plain(x.value),
+                "contribution": plain(x.contribution),
+            }
             for x in row.locals
         ],
     }

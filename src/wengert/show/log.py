@@ -124,7 +124,7 @@ def tape_log(tape: Any, *args: Any, shapes: bool = True, lines: bool = True, **k
     forward
         x = [1, 2]                                          float64[2]
     #1: v1 = multiply(x, x)                      -> [1, 4]  float64[2]
-    #2: v2 = sum(v1, axis=(0,), keepdims=False)  -> 5       float64[]
+    #2: v2 = sum(v1, axis=(0,))  -> 5       float64[]
     backward
     #2: v2 = 5       adjoint 1
     #1: v1 = [1, 4]  adjoint [1, 1]

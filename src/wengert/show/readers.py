@@ -185,11 +185,24 @@ def locals_of(
         meant = {name: operand for name, operand in meant.items() if len(name) > 1}
     partials = _partials(primitive, values, out, parameters, live)
     parts = _pulled(primitive, values, out, adjoint, parameters, live)
-    last = len(primitive.formula) - 1
+    rules = _rules(primitive, values, live)
+    last = len(rules) - 1
     return [
-        Local(primitive.formula[min(k, last)], meant, partials[k], parts[k]) if flows else _NOTHING
+        Local(rules[min(k, last)], meant, partials[k], parts[k]) if flows else _NOTHING
         for k, flows in enumerate(live)
     ]
+
+
+def _rules(primitive: Primitive, values: Sequence[Any], live: Sequence[bool]) -> Sequence[str]:
+    """The formulas of a primitive; of a power with a number as exponent the one that one learns."""
+    if primitive.name not in ("power", "float_power") or len(values) != 2 or live[1]:
+        return primitive.formula
+    exponent = concrete(values[1])
+    if exponent is None or np.ndim(exponent) or np.iscomplexobj(exponent):
+        return primitive.formula
+    number = float(exponent)
+    known = {0.0: "0", 1.0: "1", 2.0: "2*x1"}
+    return (known.get(number, f"{number:.12g}*x1**({number - 1:.12g})"), *primitive.formula[1:])
 
 
 _NOTHING = Local("", {})
@@ -207,8 +220,8 @@ def _partials(
             tie = 0.5 if all(live) else 0.0
             slots = (*values, out)
             return [
-                primitive.partial(k, slots, parameters, tie) if primitive.rules[k] is not None
-                else None
+                _as_number(primitive.partial(k, slots, parameters, tie))
+                if primitive.rules[k] is not None else None
                 for k in range(len(values))
             ]  # fmt: skip
         like = like_of(out)
@@ -219,6 +232,11 @@ def _partials(
             part if value is not None and np.size(value) == 1 else None
             for part, value in zip(parts, values, strict=True)
         ]
+
+
+def _as_number(partial: Any) -> Any:
+    """A derivative such as ``x > 0`` as 0 or 1."""
+    return partial + 0.0 if np.asarray(partial).dtype.kind == "b" else partial
 
 
 def _pulled(

@@ -206,7 +206,9 @@ def expression_of(
         return read_text(operands[0], parameters["path"])
     if primitive is write:
         return write_text(operands[0], parameters["path"], operands[1], parameters["add"])
-    static = [f"{name}={_static(given)}" for name, given in parameters.items()]
+    # What NumPy does anyway is not said.
+    told = {k: v for k, v in parameters.items() if not (k == "keepdims" and v is False)}
+    static = [f"{name}={_static(given)}" for name, given in told.items()]
     return f"{primitive.name}({', '.join([*operands, *static])})"
 
 

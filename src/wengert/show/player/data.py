@@ -9,7 +9,7 @@ node, such as the 0 in the article's ReLU: it becomes a constant of the page.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from wengert.errors import NonScalarTargetError, TapeSizeError
 from wengert.frontends.operations import Operation
 from wengert.primitives.family import Elementwise, Primitive
 from wengert.primitives.registry import REGISTRY
-from wengert.show.graph import Edge, Graph, Local, Node
+from wengert.show.graph import Graph, Local, Node
 from wengert.show.player.formula import mathml, read_formula
 from wengert.show.values import value_text
 from wengert.transforms.trace import Trace
@@ -158,7 +158,7 @@ class _Pages:
         if node.is_operation:
             primitive = _primitive_of(node, locals_)
             operands += self._further(node, primitive, locals_)
-            operation = self._operation(node, primitive, edges, locals_)
+            operation = self._operation(node, primitive, locals_)
         lacking = len(operands) - len(edges)
         self._ids[node.id] = self._append(
             name=_cut(node.name),
@@ -209,11 +209,10 @@ class _Pages:
         self,
         node: Node,
         primitive: Primitive | None,
-        edges: Sequence[Edge],
         locals_: list[Local],
     ) -> int:
         """Number of an operation in the table: one for all entries with the same rules."""
-        rules = _with_exponent(primitive, edges, self.graph, [local.rule for local in locals_])
+        rules = tuple([local.rule for local in locals_])
         key = (node.operation, rules, primitive is None)
         if key in self._numbers:
             return self._numbers[key]
@@ -292,21 +291,6 @@ def _value_math(primitive: Primitive | None) -> str:
     elif primitive.name.isidentifier():
         tree = [primitive.name, *[["slot", k] for k in range(len(primitive.operands))]]
     return "" if tree is None else mathml(tree, primitive.slots)
-
-
-def _with_exponent(
-    primitive: Primitive | None, edges: Sequence[Edge], graph: Graph, rules: list[str]
-) -> tuple[str, ...]:
-    """Rules of an operation; of a power with a number as exponent the one that one learns."""
-    if primitive is None or primitive.name not in ("power", "float_power") or len(edges) != 2:
-        return tuple(rules)
-    exponent = graph.nodes[edges[1].source]
-    if exponent.kind != "constant" or np.ndim(exponent.value) or np.iscomplexobj(exponent.value):
-        return tuple(rules)
-    known = {0.0: "0", 1.0: "1", 2.0: "2*x1"}
-    number = float(exponent.value)
-    rules[0] = known.get(number, f"{number:.12g}*x1**({number - 1:.12g})")
-    return tuple(rules)
 
 
 def _rule(rule: str, slots: tuple[str, ...]) -> dict[str, Any] | None:
