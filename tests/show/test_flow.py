@@ -262,6 +262,16 @@ def test_the_figure_has_a_curve_for_each_group_in_each_panel():
     assert len({(line.get_color(), line.get_linestyle()) for line in named}) == 2
 
 
+def test_a_network_that_is_dead_has_a_figure_too():
+    pytest.importorskip("matplotlib")
+    flow = Flow()
+    for _ in range(3):
+        flow.update({"w": np.ones((2, 2))}, {"w": np.zeros((2, 2))})
+    figure = flow.figure()
+    figure.canvas.draw()
+    assert [axes.texts[-1].get_text() for axes in figure.axes[:2]] == ["nothing but zeros"] * 2
+
+
 def test_what_is_missing_is_said_with_the_extra(monkeypatch):
     flow = watched()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)

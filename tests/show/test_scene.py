@@ -81,6 +81,17 @@ def blocks(count):
     return [{k: normal(6, 6) for k in ("W1", "W2", "W3")} for _ in range(count)]
 
 
+def draw_rnn(**options):
+    params = {"W": normal(4, 4) / 2, "U": normal(4, 3) / 2, "b": np.zeros(4)}
+    return draw(rnn, params, normal(20, 3), **options)
+
+
+def draw_by_time():
+    layers = [(normal(5, 8), np.zeros(8)), (normal(8, 2), np.zeros(2))]
+    traced = wg.trace(network, layers, normal(16, 5), normal(16, 2))
+    return traced.draw(shades=traced.profile(repeats=1).shares(), widest=600)
+
+
 ARTICLE = {
     "product": lambda: draw(circuits.product().tape),
     "diamond": lambda: draw(circuits.diamond().tape),
@@ -95,9 +106,10 @@ GALLERY = {
         normal(16, 5),
         normal(16, 2),
     ),
-    "rnn": lambda: draw(
-        rnn, {"W": normal(4, 4) / 2, "U": normal(4, 3) / 2, "b": np.zeros(4)}, normal(20, 3)
-    ),
+    "rnn": lambda: draw_rnn(),
+    "rnn unfolded": lambda: draw_rnn(fold=False),
+    "rnn on a narrow page": lambda: draw_rnn(widest=750),
+    "network by time": lambda: draw_by_time(),
     "residual": lambda: draw(residual, [blocks(n) for n in (3, 8, 36, 3)], normal(9, 6)),
     "cholesky": lambda: draw(cholesky, np.eye(4) * 4 + 1),
     "cholesky of 8": lambda: draw(cholesky, np.eye(8) * 8 + 1),
@@ -303,6 +315,35 @@ def test_texts_are_no_wider_than_they_are_taken_for():
 def test_an_input_alone_is_a_picture():
     assert draw(lambda x: x, 3.0).scene.width > 0
     assert draw(wg.trace(lambda x, y: x, 3.0, 2.0)).scene.height > 0
+
+
+def test_frames_are_laid_out_in_less_room_where_the_page_is_narrow():
+    wide, narrow = draw_rnn().scene, draw_rnn(widest=750).scene
+    assert narrow.width <= 1.25 * 750 + 28 < wide.width
+
+
+def test_of_what_repeats_the_first_and_the_last_are_told_in_few_characters():
+    labels = [
+        text.text for text in draw_rnn().scene.texts if "\N{HORIZONTAL ELLIPSIS}" in text.text
+    ]
+    assert labels
+    assert max(map(len, labels)) < 30
+    assert not any("[" in label for label in labels if label.count(",") > 1)
+
+
+def test_the_legend_explains_norms_and_heat_where_there_are_any():
+    told = {text.text for text in draw_by_time().scene.texts}
+    assert "share of the whole" in told
+    assert any(text.startswith("adjoint below, of a large array its norm") for text in told)
+    told = {text.text for text in GALLERY["diamond"]().scene.texts}
+    assert "adjoint below" in told
+    assert "share of the whole" not in told
+
+
+def test_a_target_shows_its_heat_too():
+    (target,) = [shape for shape in draw_by_time().scene.shapes if "target" in shape.role]
+    assert target.role == "warm target"
+    assert target.shade > 0
 
 
 def test_shades_colour_what_costs_and_say_how_much():

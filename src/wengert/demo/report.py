@@ -162,7 +162,7 @@ STYLE = """
 :root { color-scheme: light; --ink: #1b1f24; --soft: #5b6570; --rule: #d9dee4; --paper: #ffffff;
         --tint: #f5f7f9; }
 body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; color: var(--ink);
-       background: var(--paper); max-width: 60rem; margin: 2.5rem auto; padding: 0 1.25rem; }
+       background: var(--paper); max-width: 70rem; margin: 2.5rem auto; padding: 0 1.25rem; }
 h1 { font-size: 1.9rem; margin: 0 0 .5rem; }
 h2 { font-size: 1.35rem; margin: 3rem 0 .75rem; }
 p { max-width: 44rem; }

@@ -95,12 +95,20 @@ def drawn(history: Mapping[str, Sequence[Any]], warned: Sequence[Any], figure: A
         _draw_positive(norms, numbers[:, 0], label=name, **style)
         _draw_positive(ratios, numbers[:, 3], **style)
         dead.plot(numbers[:, 4] * 100, **style)
-    ratios.axhline(1e-3, color="0.5", linewidth=0.8)
     at = {"xycoords": ("axes fraction", "data"), "va": "center"}
-    ratios.annotate("1e-3: usual", (1.01, 1e-3), fontsize=8, color="0.4", **at)
     for axes, title in ((norms, "norm of the gradients"), (ratios, "update / weights")):
-        axes.set(yscale="log", title=title)
+        axes.set_title(title)
         axes.grid(axis="y", linewidth=0.5, alpha=0.5)
+        lines = axes.get_lines()[: len(history)]
+        if any(np.isfinite(line.get_ydata()).any() for line in lines):
+            axes.set_yscale("log")
+        else:  # of which there is no logarithm
+            told = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+            axes.text(0.5, 0.5, "nothing but zeros", **told)
+            axes.set_yticks([0.0])
+    if ratios.get_yscale() == "log":
+        ratios.axhline(1e-3, color="0.5", linewidth=0.8)
+        ratios.annotate("1e-3: usual", (1.01, 1e-3), fontsize=8, color="0.5", **at)
     dead.set(ylim=(-3, 103), title="dead units, per cent", xlabel="step")
     dead.xaxis.get_major_locator().set_params(integer=True)
     norms.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)

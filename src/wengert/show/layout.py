@@ -23,7 +23,7 @@ from wengert.show.ranks import ranked
 SPACE = 16.0  # between boxes of a column
 LANE = 10.0  # between lines that pass
 CHANNEL = 26.0  # between columns, at least
-_SLACK = 1.25  # of the width wanted, before a drawing goes on in a further row
+SLACK = 1.25  # of the width wanted, before a drawing goes on in a further row
 _ROUNDS = 12  # of ordering; a few are enough, and the best is kept
 
 
@@ -482,7 +482,7 @@ def _rows(widths: list[float], channels: list[float], widest: float) -> list[ran
     """Columns in rows of about equal width, where that makes a drawing much narrower."""
     total = sum(widths) + sum(channels)
     whole = [range(len(widths))]
-    if total <= _SLACK * widest:
+    if total <= SLACK * widest:
         return whole
     share = total / -(-total // widest)  # of each row
     rows: list[range] = []

@@ -154,22 +154,26 @@ def written_constants(graph: Graph) -> dict[int, tuple[int, int]]:
     return found
 
 
-def number_text(value: Any) -> str:
-    """A value in few characters: five digits of a number, dtype and shape of an array."""
+def number_text(value: Any, few: bool = False) -> str:
+    """A value in few characters: five digits of a number, dtype and shape of an array.
+
+    In still fewer, where two of them stand side by side: three digits, and no elements.
+    """
     value = concrete(value)
+    digits, shown = (3, 1) if few else (5, 3)
     if isinstance(value, float | complex | np.floating | np.complexfloating):
-        return f"{value:.5g}"
+        return f"{value:.{digits}g}"
     array = np.asarray(value) if isinstance(value, np.ndarray) else None
     if array is not None and array.ndim == 0 and array.dtype.kind in "fc":
-        return f"{array[()]:.5g}"
-    if array is not None and array.dtype.kind in "fc" and 0 < array.size <= 3:
+        return f"{array[()]:.{digits}g}"
+    if array is not None and array.dtype.kind in "fc" and 0 < array.size <= shown:
         return value_text(np.round(array, 4) + 0.0)  # without signs of zeros
-    if array is not None and array.size > 3:
+    if array is not None and array.size > shown:
         return f"{array.dtype}{list(array.shape)}"
     return shortened(value_text(value))
 
 
-def adjoint_text(adjoint: Any) -> str:
+def adjoint_text(adjoint: Any, few: bool = False) -> str:
     """An adjoint in few characters: five digits of a number, of an array its norm."""
     adjoint = concrete(adjoint)
     if adjoint is None:
@@ -177,8 +181,8 @@ def adjoint_text(adjoint: Any) -> str:
     if isinstance(adjoint, tuple):
         parts = [np.ravel(np.asarray(part)) for part in adjoint]
         adjoint = np.concatenate(parts) if parts else np.zeros(0)
-    if np.size(adjoint) <= 3:
-        return number_text(adjoint)
+    if np.size(adjoint) <= (1 if few else 3):
+        return number_text(adjoint, few)
     with np.errstate(all="ignore"):
         norm = np.linalg.norm(np.ravel(np.asarray(adjoint)))
-    return f"{NORM} = {norm:.4g}"
+    return f"{NORM} = {norm:.{3 if few else 4}g}"

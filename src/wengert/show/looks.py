@@ -6,7 +6,7 @@ adjoint below. What repeats shows the first and the last of its values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from wengert.show.folding import Item
@@ -177,11 +177,11 @@ def _operations_text(operations: Sequence[Node]) -> str:
     return " ".join(found)
 
 
-def _range(nodes: Sequence[Node], text: object, what: str) -> str:
-    """A value; of what repeats the first and the last."""
-    assert callable(text)
-    first = text(getattr(nodes[0], what))
-    last = text(getattr(nodes[-1], what))
+def _range(nodes: Sequence[Node], text: Callable[..., str], what: str) -> str:
+    """A value; of what repeats the first and the last, in fewer characters."""
+    few = len(nodes) > 1
+    first = text(getattr(nodes[0], what), few)
+    last = text(getattr(nodes[-1], what), few)
     if first == last or not last:
         return first
     head = first.partition(" = ")[0]

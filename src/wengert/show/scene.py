@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from wengert.show.folding import Item, View, Wire
 from wengert.show.graph import Graph
-from wengert.show.layout import LANE, Box, Layout, Link, layered
+from wengert.show.layout import LANE, SLACK, Box, Layout, Link, layered
 from wengert.show.lettering import NORM, shortened, width_of
 from wengert.show.lines import ROUND, Step, straightened
 from wengert.show.looks import LABEL, LINE, SMALL, Look, look_of
@@ -24,6 +24,8 @@ from wengert.show.values import value_text
 PAD = 12.0  # between a frame and what is in it
 TITLE = 18.0  # height of a frame's title
 EDGE = 14.0  # around the picture
+_ROOMS = (0.75, 0.55, 0.4)  # shares of the width that frames get if it does not fit otherwise
+_REFITTED = 400  # things in a picture, up to which that is tried
 _TALKATIVE = 400  # wires of a picture, up to which each tells its derivative
 
 
@@ -139,7 +141,7 @@ def scene_of(
     stage = _Stage(graph, view, marks or {}, shades or {})
     for wire in view.wires:
         stage.lead(wire)
-    arranged = stage.arrange(view.root, widest)
+    arranged = stage.fit(widest)
     stage.emit(view.root, EDGE, EDGE)
     width, height = arranged.width + 2 * EDGE, arranged.height + 2 * EDGE
     if has_legend:
@@ -204,11 +206,20 @@ class _Stage:
 
     # ------------------------------------------------------------------------------------ arranging
 
-    def arrange(self, frame: Item, widest: float) -> Arranged:
-        """Lay out a frame, the frames in it first."""
+    def fit(self, widest: float) -> Arranged:
+        """Lay out everything, with less room for frames where they have others beside them."""
+        is_small = self.view.root.size < _REFITTED
+        for room in [widest, *(widest * share for share in _ROOMS if is_small)]:
+            arranged = self.arrange(self.view.root, widest, room)
+            if arranged.width <= SLACK * widest:
+                return arranged
+        return self.arrange(self.view.root, widest, widest)
+
+    def arrange(self, frame: Item, widest: float, room: float) -> Arranged:
+        """Lay out a frame, the frames in it first, each in so much room."""
         for item in frame.items:
             if item.is_frame:
-                self.arrange(item, widest - 2 * PAD)
+                self.arrange(item, room - 2 * PAD, room - 2 * PAD)
             else:
                 shown = self._notes(item)
                 count = self.arrivals[id(item)]
