@@ -122,7 +122,7 @@ def page(rows, count):
     paragraphs = [
         "# Native elementary functions",
         "Compiled code calls no mathematical library: each function below is emitted as branch-free"
-        " LLVM code, which LLVM vectorises together with the loop around it. This page is written"
+        " LLVM code, and written as vectors in the loop around it. This page is written"
         " by `python -m benchmarks.native_math`; nothing in it is typed by hand.",
         f"The bound, which tests hold, is 2 ulp; of {loose} 4 ulp. An ulp is a unit in the last"
         " place of the exact result, which is computed by mpmath in 300 bits. The error shown is"
@@ -132,7 +132,7 @@ def page(rows, count):
         " largest finite number. Where terms cancel, errors are measured in ulp",
         notes,
         f"Times are nanoseconds an element, over {SIZE} arguments between 0.05 and 0.95 (arccosh:"
-        " 1 and 2) in the first-level cache: in a loop that LLVM has vectorised; by a call for each"
+        " 1 and 2) in the first-level cache: in a loop over vectors; by a call for each"
         " element, as in long scalar programs (one call gives sine and cosine together); and of"
         f" NumPy or SciPy. Processor: {binding.get_host_cpu_name()}, one thread.",
         table(rows),

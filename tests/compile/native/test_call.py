@@ -54,7 +54,7 @@ def bound(plan, signature, symbols=None, fallback=fallback, callbacks=None, **op
     if callbacks is not None:
         symbols |= callbacks.table()
     unit = Unit(plan + "\n" + "\n".join(symbols.values()))
-    held = callbacks.bind(unit.variable) if callbacks is not None else ()
+    held = callbacks.bind(unit.address) if callbacks is not None else ()
     return entry.bind(unit.address, owner=(unit, held), fallback=fallback)
 
 
@@ -293,7 +293,7 @@ def test_thousands_of_signatures_stand_in_a_line_without_recursion():
     call.install()
     symbols = {}
     entry = call.emit(symbols, Signature((array(3),), (0,), (array(3),), 0))
-    unit = Unit(copying(1, 24) + "\n".join(symbols.values()))
+    unit = Unit(copying(1, 24) + "\n" + "\n".join(symbols.values()))
     line = [entry.bind(unit.address, owner=unit, fallback=fallback) for _ in range(5000)]
     for one, following in pairwise(line):
         one.targets[0] = following.call
@@ -439,7 +439,7 @@ def test_a_callable_frees_all_that_it_holds():
     call.install()
     symbols = {}
     entry = call.emit(symbols, Signature((PYTHON,), (0,), (PYTHON,), 0), arena_bytes=1 << 20)
-    unit = Unit(copying(1) + "\n".join(symbols.values()))
+    unit = Unit(copying(1) + "\n" + "\n".join(symbols.values()))
     owner = Owner()
     owner.unit = unit
     f, targets = entry.bind(unit.address, owner=owner, fallback=fallback)

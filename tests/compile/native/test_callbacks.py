@@ -46,7 +46,7 @@ def compiled(callback, wanted=None, release_gil=False):
     entry = call.emit(symbols, signature, release_gil=release_gil)
     symbols |= steps.table()
     unit = Unit(plan + "\n" + "\n".join(symbols.values()))
-    held = steps.bind(unit.variable)
+    held = steps.bind(unit.address)
     return entry.bind(unit.address, owner=(unit, held), fallback=lambda *args: "fallback").call
 
 

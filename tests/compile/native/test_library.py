@@ -51,7 +51,7 @@ def run(name, *operands, wanted=None, **parameters):
     lines = [head, "entry:", *code.names.allocas, *code.lines, f"  ret i32 {status or 0}", "}"]
     library.install(symbols)
     unit = Unit("\n".join([*lines, *texts]))
-    held = callbacks.bind(unit.variable)
+    held = callbacks.bind(unit.address)
     found = [np.full(x.shape, 77).astype(x.dtype) for x in parts]
     # Filled with NaN, and guarded: nothing is read before it is written, or written beyond.
     arena = np.full(call.workspace_bytes + 128, 255, NUMBER)
@@ -347,7 +347,7 @@ def run_bad(name, bad, *others, **parameters):
     lines = [head, "entry:", *code.names.allocas, *code.lines, f"  ret i32 {status}", "}"]
     library.install(symbols)
     unit = Unit("\n".join([*lines, *symbols.values()]))
-    held = callbacks.bind(unit.variable)
+    held = callbacks.bind(unit.address)
     out, arena = np.empty(spec.shape), np.empty(call.workspace_bytes + 64, np.uint8)
     plan = ctypes.PYFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 3)(unit.address("plan"))
     status = plan(pointers(operands), pointers([out]), arena.ctypes.data + -arena.ctypes.data % 64)

@@ -10,18 +10,17 @@ from __future__ import annotations
 from wengert.compile import views
 from wengert.compile.native import reduce
 from wengert.compile.native.elements import Elements
-from wengert.compile.native.memory import ACCESS, KERNEL, PARAMETERS, Memory, Pointers
+from wengert.compile.native.innermost import Variable, write_innermost
+from wengert.compile.native.memory import KERNEL, PARAMETERS, Memory, Pointers
 from wengert.compile.native.types import (
     Code,
     Scalar,
     close_loop,
-    llvm_type,
     load,
     memory_type,
     open_loop,
     store,
 )
-from wengert.compile.program import Op
 from wengert.compile.views import Affine
 
 
@@ -76,9 +75,9 @@ class Accumulator:
         if self.partials < 0 and outer is not None and self.strides[outer]:
             low = code.op(f"mul i64 %begin, {self.strides[outer]}")
             high = code.op(f"mul i64 %end, {self.strides[outer]}")
-        loop = open_loop(code, low, high)
-        store(code, first, self._element(code, slot, loop.turn), ACCESS)
-        close_loop(code, loop, self.memory.loop_metadata(self.size))
+        index, body = code.names.fresh(), Code(code.names)
+        store(body, first, self._element(body, slot, index))
+        write_innermost(code, body.lines, index, (low, high), self.size if low == "0" else 0)
 
     def _element(self, code: Code, pointer: str, index: str) -> str:
         dtype = self.op.spec.dtype
@@ -109,49 +108,21 @@ class Accumulator:
 
     def _finish_many(self, body: Code, result: str, partials: str) -> None:
         dtype = self.op.spec.dtype
-        loop = open_loop(body, "0", str(self.size))
-        x = load(body, self._element(body, partials, loop.turn), dtype, 0, ACCESS)
-        store(body, x, self._element(body, result, loop.turn), ACCESS)
-        close_loop(body, loop, self.memory.loop_metadata())
+        ends = ("0", str(self.size))
+        index, line = body.names.fresh(), Code(body.names)
+        x = load(line, self._element(line, partials, index), dtype, 0)
+        store(line, x, self._element(line, result, index))
+        write_innermost(body, line.lines, index, ends, self.size)
         outer = open_loop(body, "1", str(self.count))
         start = body.op(f"mul i64 {outer.turn}, {self.size}")
-        inner = open_loop(body, "0", str(self.size))
-        place = body.op(f"add i64 {start}, {inner.turn}")
-        target = self._element(body, result, inner.turn)
-        x = load(body, target, dtype, 0, ACCESS)
-        y = load(body, self._element(body, partials, place), dtype, 0, ACCESS)
-        store(body, reduce.combine(self.op, body, x, y), target, ACCESS)
-        close_loop(body, inner, self.memory.loop_metadata(self.size))
+        index, line = body.names.fresh(), Code(body.names)
+        place = line.op(f"add i64 {start}, {index}")
+        target = self._element(line, result, index)
+        x = load(line, target, dtype, 0)
+        y = load(line, self._element(line, partials, place), dtype, 0)
+        store(line, reduce.combine(self.op, line, x, y), target)
+        write_innermost(body, line.lines, index, ends, self.size)
         close_loop(body, outer)
-
-
-class Variable:
-    """An accumulator on the stack, which LLVM keeps in a register."""
-
-    def __init__(self, code: Code, op: Op):
-        self.op, self.code = op, code
-        first = reduce.start(op)
-        kind = llvm_type(op.spec.dtype)
-        self.places = [code.variable(kind) for _ in first.parts]
-        self.kind = kind
-        self.clear(code)
-
-    def clear(self, code: Code) -> None:
-        """Begin anew."""
-        for place, part in zip(self.places, reduce.start(self.op).parts, strict=True):
-            code.do(f"store {self.kind} {part}, ptr {place}")
-
-    def value(self, code: Code) -> Scalar:
-        """What has been accumulated."""
-        parts = [code.op(f"load {self.kind}, ptr {place}") for place in self.places]
-        return Scalar(self.op.spec.dtype, tuple(parts))
-
-    def add(self, x: Scalar, code: Code | None = None) -> None:
-        """Accumulate one more number."""
-        code = code or self.code
-        total = reduce.combine(self.op, code, self.value(code), x)
-        for place, part in zip(self.places, total.parts, strict=True):
-            code.do(f"store {self.kind} {part}, ptr {place}")
 
 
 class Register:
@@ -173,8 +144,8 @@ class Register:
             self.variable.add(term, inner)
             return
         pointer = self._pointer()
-        held = load(inner, pointer, self.part.op.spec.dtype, 0, ACCESS)
-        store(inner, reduce.combine(self.part.op, inner, held, term), pointer, ACCESS)
+        held = load(inner, pointer, self.part.op.spec.dtype, 0)
+        store(inner, reduce.combine(self.part.op, inner, held, term), pointer)
 
     def _pointer(self) -> str:
         dtype = self.part.op.spec.dtype

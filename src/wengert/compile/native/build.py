@@ -77,8 +77,10 @@ class Module:
         """Straight-line code is not worth, and would take, much time."""
         if self.scalars > _LONG:
             return engine.QUICK
-        if any(step.home.rank != SCALARS for step in self.plan.steps):
+        if self.plan.bodies:
             return engine.THOROUGH
+        if any(step.home.rank != SCALARS for step in self.plan.steps):
+            return engine.LEAN
         return engine.LEAST if self.is_short else engine.LEAN
 
     @property
@@ -341,10 +343,10 @@ class Native:
         return self._entry.bind(self.unit.address, owner=self, fallback=fallback)
 
     def _fill(self) -> None:
-        table = self.unit.variable(TABLE)
+        table = self.unit.address(TABLE)
         for k, array in enumerate(self._constants):
             ctypes.c_void_p.from_address(table + 8 * k).value = array.ctypes.data
-        self._records = self.module.callbacks.bind(self.unit.variable)
+        self._records = self.module.callbacks.bind(self.unit.address)
 
     def run(self, inputs: Sequence[Any], given: Sequence[np.ndarray | None] = ()) -> list[Any]:
         """Run on values of the program's specs.
@@ -375,7 +377,7 @@ class Native:
         start = arena.ctypes.data + -arena.ctypes.data % 64
         status = self._function(_addresses(held), _addresses(results), start)
         self._arenas.append(arena)
-        bounds.verify(self.module.symbols, self.unit.variable)
+        bounds.verify(self.module.symbols, self.unit.address)
         if status > 0:
             raise GuardFailed(program.guards[status - 1])
         return [_as_value(x, spec) for x, spec in zip(results, specs, strict=True)]

@@ -386,7 +386,7 @@ def install() -> None:
         kept=_KEPT, length=len(_KEPT) + 1, readable=readable, writable=readable | _WRITEABLE
     )
     unit = runtime.load(text, symbols)
-    objects = (ctypes.c_void_p * 3).from_address(unit.variable("wg_objects"))
+    objects = (ctypes.c_void_p * 3).from_address(unit.address("wg_objects"))
     objects[:] = [id(np.ndarray), id(None), id(RuntimeError)]
     runtime.register({"wg_callback": unit.address("wg_callback")})
 

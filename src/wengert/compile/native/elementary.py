@@ -1,6 +1,6 @@
 """Elementary functions of `math/` as functions of a module's text, defined once and called by name.
 
-In loops over arrays they are inlined, so that LLVM vectorises the loop around them; in code of
+In loops over arrays they are inlined, as vectors (`lanes.py`), and share constants; in code of
 numbers they are called, so that compile time does not grow with their size.
 """
 
@@ -33,6 +33,9 @@ def emit(name: str, code: Code, kind: str, *operands: str) -> str:
     return code.op(f"extractvalue {made.result} {value}, {made.which}")
 
 
+_POINTER = re.compile(r"(?:\[[\w \[\]]+\]|double|float)\*")  # llvmlite.ir writes what is pointed to
+
+
 class Definition(NamedTuple):
     """A function as text: what is called, how, and the definitions that it needs, by symbol."""
 
@@ -48,7 +51,7 @@ def _definition(name: str, kind: str, count: int, *, is_inline: bool) -> Definit
     module = ir.Module()
     function, which = math.define(name, module, [_TYPES[kind]] * count, inline=is_inline)
     texts = {
-        "@" + value.name: re.sub(r'@"([\w.]+)"', r"@\1", str(value).strip())
+        "@" + value.name: _POINTER.sub("ptr", re.sub(r'@"([\w.]+)"', r"@\1", str(value).strip()))
         for value in module.global_values
     }
     attribute = "alwaysinline" if is_inline else "noinline"

@@ -66,7 +66,6 @@ class Elements:
         self.sections = [Code(names) for _ in range(depth + 1)]
         for section in self.sections:
             section.flags = flags
-        self.tag = ""  # metadata of loads and stores in the innermost loop
         self._known: dict[tuple[int, Index], Scalar] = {}
         self._depths: dict[str, int] = {}  # of names that stand in an Affine
         self._given: dict[tuple[int, Index], list[Alternative]] = {}
@@ -153,10 +152,7 @@ class Elements:
         division = self.division
         spec = division.spec(operand)
         pointer, depth = self.address(operand, views.flat(index, views.strides_of(spec.shape)))
-        return load(self.sections[depth], pointer, spec.dtype, depth, self._tag(depth))
-
-    def _tag(self, depth: int) -> str:
-        return self.tag if depth and depth == len(self.sections) - 1 else ""
+        return load(self.sections[depth], pointer, spec.dtype, depth)
 
     def _reads(self, value: int, index: Index) -> list[Alternative]:
         op, role = self.division.op(value), self.division.role(value)

@@ -5,7 +5,11 @@ One lock: LLVM's passes are not run by two threads at once. Code lives as long a
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import itertools
+import os
+import re
 import threading
 import time
 from typing import NamedTuple
@@ -13,6 +17,7 @@ from typing import NamedTuple
 import llvmlite.binding as llvm
 
 from wengert.compile import disk_cache
+from wengert.compile.native.layout import PYTHON
 
 _LOCK = threading.RLock()
 
@@ -30,7 +35,14 @@ QUICK = Effort(1, 1)  # long straight-line code: there is little to gain in it
 LEAN = Effort(FEW, 2)  # straight-line code: as fast as with all passes, which take twice the time
 LEAST = Effort(FEW, 0)  # short straight-line code: calls of Python take longer than all else in it
 
-_FEW = ("always_inliner", "sroa", "instruction_combine", "simplify_cfg", "new_gvn")
+_FEW = (
+    "always_inliner",
+    "sroa",
+    "instruction_combine",
+    "simplify_cfg",
+    "new_gvn",
+    "global_dead_code_eliminate",
+)
 
 
 class Unit:
@@ -48,36 +60,67 @@ class Unit:
         name = disk_cache.key(text, repr(effort), *_target()) if cache is not None else ""
         code = cache.lookup(name) if cache is not None else None
         with _LOCK:
-            start = time.perf_counter()
-            machine = _machine(effort.codegen)
-            module = llvm.parse_assembly(text if code is None else "")
-            module.triple = llvm.get_process_triple()
-            self._note("parse", start)
-            start = time.perf_counter()
             if code is None:
-                _optimise(module, machine, effort.passes)
-            self._note("optimise", start)
+                code = self._compile(text, effort)
+                if cache is not None:
+                    cache.store(name, code)
             start = time.perf_counter()
-            self._engine = llvm.create_mcjit_compiler(module, machine)
-            if code is not None:
-                self._engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(code))
-            elif cache is not None:
-                self._engine.set_object_cache(lambda _, data: cache.store(name, data))
-            self._engine.finalize_object()
-            self._note("generate", start)
+            self._linked = _link(text, code)
+            self._note("link", start)
+
+    def _compile(self, text: str, effort: Effort) -> bytes:
+        """The object file of a module."""
+        start = time.perf_counter()
+        module = llvm.parse_assembly(text)
+        module.triple = llvm.get_process_triple()
+        self._note("parse", start)
+        start = time.perf_counter()
+        machine = _machine(effort.codegen)
+        _optimise(module, machine, effort.passes)
+        self._note("optimise", start)
+        start = time.perf_counter()
+        code: bytes = machine.emit_object(module)
+        self._note("generate", start)
+        return code
 
     def _note(self, stage: str, start: float) -> None:
         self.seconds[stage] = time.perf_counter() - start
 
     def address(self, name: str) -> int:
-        """Where a function begins."""
-        with _LOCK:
-            return int(self._engine.get_function_address(name))
+        """Where a function begins, or a global variable lies, that others may know.
 
-    def variable(self, name: str) -> int:
-        """Where a global variable lies."""
-        with _LOCK:
-            return int(self._engine.get_global_value_address(name))
+        Raises
+        ------
+        KeyError
+            If the module has none of this name.
+        """
+        return int(self._linked[name])
+
+
+_DECLARED = re.compile(r'^declare [^@]*@"?([\w.]+)"?\(', re.M)
+_FUNCTION = re.compile(r'^define (?!internal )[^@]*@"?([\w.]+)"?\(', re.M)
+_VARIABLE = re.compile(r'^@"?([\w.]+)"? = (?!internal |private |external )', re.M)
+_NUMBERS = itertools.count()
+
+
+def _link(text: str, code: bytes) -> llvm.ResourceTracker:
+    """Load an object file, with the addresses that its module declares; what it defines."""
+    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+    for name in _DECLARED.findall(text):
+        address = None if name.startswith("llvm.") else llvm.address_of_symbol(name)
+        if address is not None:
+            library.import_symbol(name, address)
+    for name in _FUNCTION.findall(text) + _VARIABLE.findall(text):
+        library.export_symbol(name)
+    return library.link(_linker(), f"wengert{next(_NUMBERS)}")
+
+
+@functools.cache
+def _linker() -> llvm.LLJIT:
+    """What loads all code of this process; never disposed of, for parked threads stand in it."""
+    linker = llvm.create_lljit_compiler(_machine(0), use_jit_link=os.name != "nt")
+    PYTHON.Py_IncRef(ctypes.py_object(linker))
+    return linker
 
 
 def _target() -> tuple[str, ...]:
@@ -99,11 +142,17 @@ def _initialise() -> None:
 
 
 def _machine(level: int) -> llvm.TargetMachine:
-    """A target machine of its own: an engine takes it over."""
+    """What code is generated for.
+
+    The linker puts what belongs to an object file into one block of memory, so places in it are
+    32 bits apart and constants can be operands: shorter code in all respects. On Windows places
+    are absolute, as LLVM's default for code in memory.
+    """
     _initialise()
     cpu, features = _processor()
     target = llvm.Target.from_default_triple()
-    return target.create_target_machine(cpu=cpu, features=features, opt=level)
+    places = {} if os.name == "nt" else {"reloc": "pic", "codemodel": "small"}
+    return target.create_target_machine(cpu=cpu, features=features, opt=level, **places)
 
 
 def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine, level: int) -> None:
@@ -115,9 +164,9 @@ def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine, level: int) -
         manager.run(module, builder)
         return
     options = llvm.create_pipeline_tuning_options(speed_level=level)
-    options.loop_vectorization = level > 1
+    options.loop_vectorization = False
     options.slp_vectorization = False  # a twentieth of the time, for nothing that was seen
-    options.loop_interleaving = level > 1
+    options.loop_interleaving = False
     options.loop_unrolling = False  # but where code asks for it (`Memory.loop_metadata`)
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)

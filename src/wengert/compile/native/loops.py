@@ -19,7 +19,8 @@ from wengert.compile.fuse import Step
 from wengert.compile.native.accumulate import Accumulator, Register
 from wengert.compile.native.bands import band
 from wengert.compile.native.elements import Elements
-from wengert.compile.native.memory import ACCESS, ATTRIBUTES, KERNEL, PARAMETERS, Memory, Pointers
+from wengert.compile.native.innermost import write_innermost, write_one_by_one
+from wengert.compile.native.memory import ATTRIBUTES, KERNEL, PARAMETERS, Memory, Pointers
 from wengert.compile.native.skips import is_worth_a_branch, mask_of
 from wengert.compile.native.types import Code, Names, Scalar, close_loop, open_loop, store
 
@@ -267,7 +268,6 @@ class _Piece:
             nest.memory.flags,
             false,
         )
-        self.elements.tag = ACCESS
         self.own = views.axes(len(nest.shape))
         self.registers = [
             Register(part, slot, self.elements, nest.groups[-1][-1] in part.axes)
@@ -313,7 +313,7 @@ class _Piece:
         spec = self.nest.division.specs[value]
         place = views.flat(self.own, views.strides_of(spec.shape))
         pointer, _ = self.elements.address(value, place)
-        store(inner, self.elements.converted(x, spec.dtype), pointer, ACCESS)
+        store(inner, self.elements.converted(x, spec.dtype), pointer)
 
     def _inside(self) -> tuple[str, str]:
         """The turns of the innermost loop that the band has."""
@@ -329,6 +329,9 @@ class _Piece:
         """Bring the outer loop into the range of the piece; where to go if nothing is left."""
         low, high = self.ranges[0]
         self.begin, self.end = "%begin", "%end"
+        if self.nest.blocks.number == 1:
+            self.begin, self.end = str(low), str(high)
+            return ""
         if low == 0 and high == self.nest.extent(self.nest.groups[0]):
             return ""
         self.begin = code.call("smax", "i64", "%begin", str(low))
@@ -342,8 +345,6 @@ class _Piece:
     def _nest(self, code: Code, depth: int) -> None:
         """Section, loop, section, loop and so on."""
         code.lines += self.elements.sections[depth].lines
-        if depth == len(self.ranges):
-            return
         if depth == len(self.ranges) - 1:
             self._innermost(code)
             return
@@ -382,21 +383,27 @@ class _Piece:
             code.start(some)
         for register in self.registers:
             register.begin(code)
-        loop = open_loop(code, low, high, self.indices[-1])
-        self._nest(code, len(self.ranges))
-        close_loop(code, loop, self._metadata())
+        lines, index = self.elements.sections[-1].lines, self.indices[-1]
+        variables = [r.variable for r in self.registers if r.is_register]
+        if self.part in ("within", "small"):
+            write_one_by_one(code, lines, index, (low, high))
+        else:
+            write_innermost(code, lines, index, (low, high), self._turns(), variables)
         for register in self.registers:
             register.end(code)
         if skip:
             code.do(f"br label %{skip}")
             code.start(skip)
 
-    def _metadata(self) -> str:
-        memory, (low, high) = self.nest.memory, self.ranges[-1]
-        if self.part in ("within", "small"):
-            return memory.loop_metadata(is_short=True)
-        is_known = len(self.ranges) > 1 and not self.part
-        return memory.loop_metadata(high - low if is_known else 0)
+    def _turns(self) -> int:
+        """How many turns the innermost loop has; 0 if that is not known."""
+        blocks, (low, high) = self.nest.blocks, self.ranges[-1]
+        if self.part:
+            return 0
+        if len(self.ranges) > 1 or blocks.number == 1:
+            return high - low
+        outer = self.nest.extent(self.nest.groups[0])
+        return blocks.rows if self.begin == "%begin" and outer % blocks.rows == 0 else 0
 
 
 def _clipped(code: Code, place: str, low: str, high: str) -> str:

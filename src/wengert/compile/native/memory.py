@@ -22,7 +22,6 @@ TABLE = "wg_constants"
 ATTRIBUTES = 'nounwind "prefer-vector-width"="512"'
 # Called once, it would be inlined: the plan would be one long function, which takes LLVM longer.
 KERNEL = f"noinline {ATTRIBUTES}"
-_UNROLLED = 8  # turns of an innermost loop that is written out: the loop around it is vectorised
 PARAMETERS = "ptr %inputs, ptr %outputs, ptr %arena"
 
 
@@ -46,10 +45,6 @@ class Memory:
         self.flags = _FAST if is_fast else ""
         self._numbers: dict[int, int] = {}
         self._held: list[Any] = []  # so that an id stays one object's
-        symbols["!0"] = "!0 = distinct !{}"
-        symbols["!1"] = '!1 = !{!"llvm.loop.parallel_accesses", !0}'
-        symbols["!2"] = '!2 = !{!"llvm.loop.unroll.full"}'
-        symbols["!3"] = '!3 = !{!"llvm.loop.vectorize.enable", i1 false}'
 
     def of_body(self, plan: Plan) -> Memory:
         """For the plan of a loop's body: an arena of its own, all else shared."""
@@ -67,19 +62,6 @@ class Memory:
         self.arena = at + size
         return at
 
-    def loop_metadata(self, turns: int = 0, *, is_short: bool = False) -> str:
-        """Says of one innermost loop that its turns touch no memory of one another.
-
-        Others are not unrolled: that took up to half of the time of compiling, and paid little, as
-        the vectoriser has several vectors in each turn already. `turns` is how many there are, if
-        that is known; a loop that is always short is not vectorised.
-        """
-        last = next(key for key in reversed(self.symbols) if key.startswith("!"))
-        number = int(last[1:]) + 1
-        wish = ", !3" if is_short else ", !2" if 0 < turns <= _UNROLLED else ""
-        self.symbols[f"!{number}"] = f"!{number} = distinct !{{!{number}, !1{wish}}}"
-        return f", !llvm.loop !{number}"
-
     def constant(self, array: np.ndarray) -> int:
         """The place of a constant array in the table."""
         if id(array) not in self._numbers:
@@ -92,9 +74,6 @@ class Memory:
         """Put the table of constants into the module."""
         count = max(1, len(self.constants))
         self.symbols["@" + TABLE] = f"@{TABLE} = global [{count} x ptr] zeroinitializer"
-
-
-ACCESS = ", !llvm.access.group !0"
 
 
 class Pointers:

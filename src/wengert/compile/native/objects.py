@@ -245,7 +245,7 @@ def install() -> int:
         doc=_DOC.decode(), length=len(_DOC) + 1,
     )  # fmt: skip
     unit = runtime.load(text, symbols)
-    function = ctypes.c_void_p.from_address(unit.variable("wg_function_type"))
+    function = ctypes.c_void_p.from_address(unit.address("wg_function_type"))
     function.value = id(type(len))
     runtime.register({name: unit.address(name) for name in DECLARED})
-    return unit.variable("wg_doc")
+    return unit.address("wg_doc")

@@ -1,7 +1,7 @@
 """Reductions: which there are, with what they begin, and how two values become one.
 
 A loop nest keeps one accumulator per reduction and per element of its result. Where the innermost
-loop is reduced, the accumulator is a register, which LLVM splits into vectors; sums are kept by
+loop is reduced, the accumulator is a register, or vectors (`innermost.py`); sums are kept by
 blocks, so that errors stay small and bits do not depend on threads.
 """
 
@@ -31,11 +31,10 @@ def _greatest(dtype: np.dtype[Any]) -> Any:
     return np.inf if dtype.kind == "f" else True if dtype.kind == "b" else np.iinfo(dtype).max
 
 
-# "reassoc": the one place where the order of operations is ours to choose.
 # fmt: off
 REDUCTIONS: dict[str, Combination] = {
-    "sum": Combination(0, {"f": "fadd reassoc", "c": "fadd reassoc", "i": "add", "u": "add"}),
-    "prod": Combination(1, {"f": "fmul reassoc", "i": "mul", "u": "mul"}),
+    "sum": Combination(0, {"f": "fadd", "c": "fadd", "i": "add", "u": "add"}),
+    "prod": Combination(1, {"f": "fmul", "i": "mul", "u": "mul"}),
     "max": Combination(_least, {"f": "@maximum", "i": "@smax", "u": "@umax", "b": "or"}),
     "min": Combination(_greatest, {"f": "@minimum", "i": "@smin", "u": "@umin", "b": "and"}),
     "any": Combination(False, {"b": "or"}),

@@ -355,7 +355,7 @@ class Pool:
         self.parallel_for = unit.address("wg_parallel_for")
         runtime.register({"wg_parallel_for": self.parallel_for})
         if self.has_threads:
-            self._address = unit.variable("wg_pool")
+            self._address = unit.address("wg_pool")
             reset = ctypes.CFUNCTYPE(None)(unit.address("wg_pool_reset"))
             reset()
             self._word("spin").value = _turns(unit.address("wg_spin"))

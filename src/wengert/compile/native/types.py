@@ -151,13 +151,13 @@ def open_loop(code: Code, low: str, high: str, index: str = "") -> Loop:
     return Loop(index, counter, head, high)
 
 
-def close_loop(code: Code, loop: Loop, metadata: str = "") -> None:
+def close_loop(code: Code, loop: Loop, step: int = 1) -> None:
     """End a loop."""
     leave = code.names.label()
-    following = code.op(f"add nuw nsw i64 {loop.turn}, 1")
+    following = code.op(f"add nuw nsw i64 {loop.turn}, {step}")
     code.do(f"store i64 {following}, ptr {loop.counter}")
     more = code.op(f"icmp slt i64 {following}, {loop.end}")
-    code.do(f"br i1 {more}, label %{loop.head}, label %{leave}{metadata}")
+    code.do(f"br i1 {more}, label %{loop.head}, label %{leave}")
     code.start(leave)
 
 
@@ -247,29 +247,27 @@ def _converted_literal(x: str, old: np.dtype[Any], new: np.dtype[Any]) -> str:
         return _text(new, np.asarray(number).astype(new))
 
 
-def load(code: Code, pointer: str, dtype: np.dtype[Any], depth: int, tag: str = "") -> Scalar:
+def load(code: Code, pointer: str, dtype: np.dtype[Any], depth: int) -> Scalar:
     """A number from memory."""
     kind, size = memory_type(dtype), part_of(dtype).itemsize
     if dtype.kind == "c":
         second = code.op(f"getelementptr inbounds {kind}, ptr {pointer}, i64 1")
-        parts = tuple(
-            [code.op(f"load {kind}, ptr {p}, align {size}{tag}") for p in (pointer, second)]
-        )
+        parts = tuple([code.op(f"load {kind}, ptr {p}, align {size}") for p in (pointer, second)])
         return Scalar(dtype, parts, depth)
-    x = code.op(f"load {kind}, ptr {pointer}, align {size}{tag}")
+    x = code.op(f"load {kind}, ptr {pointer}, align {size}")
     if dtype == BOOL:
         x = code.op(f"icmp ne i8 {x}, 0")
     return Scalar(dtype, (x,), depth)
 
 
-def store(code: Code, x: Scalar, pointer: str, tag: str = "") -> None:
+def store(code: Code, x: Scalar, pointer: str) -> None:
     """A number to memory."""
     kind, size = memory_type(x.dtype), part_of(x.dtype).itemsize
     if x.dtype == BOOL:
         byte = code.op(f"zext i1 {x.parts[0]} to i8")
-        code.do(f"store i8 {byte}, ptr {pointer}, align 1{tag}")
+        code.do(f"store i8 {byte}, ptr {pointer}, align 1")
         return
-    code.do(f"store {kind} {x.parts[0]}, ptr {pointer}, align {size}{tag}")
+    code.do(f"store {kind} {x.parts[0]}, ptr {pointer}, align {size}")
     if x.dtype.kind == "c":
         second = code.op(f"getelementptr inbounds {kind}, ptr {pointer}, i64 1")
-        code.do(f"store {kind} {x.parts[1]}, ptr {second}, align {size}{tag}")
+        code.do(f"store {kind} {x.parts[1]}, ptr {second}, align {size}")

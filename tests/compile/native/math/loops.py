@@ -1,13 +1,15 @@
 """Loops over arrays that apply functions of `native.math`, compiled for this machine."""
 
 import ctypes
-import re
 
 import numpy as np
 from llvmlite import ir
 
-from wengert.compile.native import engine
+from wengert.compile.native import elementary, engine
 from wengert.compile.native import math as native
+from wengert.compile.native.innermost import write_innermost
+from wengert.compile.native.memory import ATTRIBUTES
+from wengert.compile.native.types import Code, Names, Scalar, load, store
 
 KINDS = {"float64": ir.DoubleType(), "float32": ir.FloatType()}
 _INDEX, _POINTER = ir.IntType(64), ir.PointerType()
@@ -22,10 +24,11 @@ class Loops:
     def __init__(self, counts, dtype, *, inline=True, constants=None):
         self.counts = counts
         self.dtype = np.dtype(dtype)
-        module = loop_module(counts, dtype, inline=inline, constants=constants)
-        # As wide vectors as the processor has: so the compiler compiles its loops.
-        wide = r'\1 "prefer-vector-width"="512"'
-        self.unit = engine.Unit(re.sub(r'(define void @"loop[^)]*\))', wide, str(module)))
+        if inline and not constants:
+            self.unit = engine.Unit(vectors(counts, dtype), engine.LEAN)
+        else:
+            module = loop_module(counts, dtype, inline=inline, constants=constants)
+            self.unit = engine.Unit(str(module))
 
     def __call__(self, name, *operands):
         """The function, over arrays of one length."""
@@ -40,6 +43,26 @@ class Loops:
         operands = [ctypes.c_void_p] * self.counts[name]
         kind = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p, *operands)
         return kind(self.unit.address(f"loop.{name}"))
+
+
+def vectors(counts, dtype):
+    """The same loops as the compiler writes them: over vectors."""
+    symbols = {}
+    for name, count in counts.items():
+        code = Code(Names(symbols))
+        body, kind = Code(code.names), str(KINDS[dtype])
+        places = [
+            body.op(f"getelementptr inbounds {kind}, ptr %x{k}, i64 %i") for k in range(count)
+        ]
+        operands = [load(body, place, np.dtype(dtype), 1).parts[0] for place in places]
+        value = Scalar(np.dtype(dtype), (elementary.emit(name, body, kind, *operands),))
+        store(body, value, body.op(f"getelementptr inbounds {kind}, ptr %out, i64 %i"))
+        write_innermost(code, body.lines, "%i", ("0", "%size"))
+        given = "".join([f", ptr %x{k}" for k in range(count)])
+        head = f"define void @loop.{name}(i64 %size, ptr %out{given}) {ATTRIBUTES} {{"
+        lines = [head, *code.names.allocas, *code.lines, "  ret void", "}"]
+        symbols[f"@loop.{name}"] = "\n".join(lines)
+    return "\n".join(symbols.values())
 
 
 def loop_module(counts, dtype, *, inline=True, constants=None):

@@ -6,47 +6,50 @@ import llvmlite.binding as llvm
 import pytest
 from llvmlite import ir
 
-from wengert.compile.native import engine
+from wengert.compile.native import engine, lanes
 from wengert.compile.native import math as native
+from wengert.compile.native.lanes import Host
 
-from .loops import KINDS, loop_module
+from .loops import KINDS, vectors
 from .references import COUNTS, EXACT
 
 CALL = re.compile(r"^\s+(?:callq?|blr?)\s", re.MULTILINE)
-# AVX2, AVX-512, NEON.
-PROCESSORS = {"haswell": "x86_64", "skylake-avx512": "x86_64", "neoverse-n1": "aarch64"}
+HOSTS = {
+    "haswell": Host(32, False),
+    "skylake-avx512": Host(64, True),
+    "neoverse-n1": Host(16, False),
+}
+TARGETS = {"haswell": "x86_64", "skylake-avx512": "x86_64", "neoverse-n1": "aarch64"}
 VECTORS = {"x86_64": r"%[yz]mm\d", "aarch64": r"\bv\d+\.(2d|4s|16b)"}
 # C's fmod is called, as by NumPy.
 REMAINDERS = {"fmod", "remainder", "floor_divide"}
 
 
-def assembly_for(processor, module):
+def assembly_for(processor, text):
     """Assembly of a module for another machine."""
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    triple = f"{PROCESSORS[processor]}-unknown-linux-gnu"
-    machine = llvm.Target.from_triple(triple).create_target_machine(cpu=processor, opt=3)
+    triple = f"{TARGETS[processor]}-unknown-linux-gnu"
+    machine = llvm.Target.from_triple(triple).create_target_machine(cpu=processor, opt=2)
+    module = llvm.parse_assembly(text)
     module.triple = triple
-    parsed = llvm.parse_assembly(str(module))
-    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
-    tuning.loop_vectorization = True
-    passes = llvm.create_pass_builder(machine, tuning)
-    passes.getModulePassManager().run(parsed, passes)
-    return machine.emit_assembly(parsed)
+    engine._optimise(module, machine, engine.LEAN.passes)
+    return machine.emit_assembly(module)
 
 
 @pytest.mark.parametrize("dtype", KINDS)
-@pytest.mark.parametrize("processor", PROCESSORS)
-def test_loops_become_vector_instructions_without_calls(processor, dtype):
+@pytest.mark.parametrize("processor", HOSTS)
+def test_loops_become_vector_instructions_without_calls(processor, dtype, monkeypatch):
+    monkeypatch.setattr(lanes, "host", lambda: HOSTS[processor])
     names = sorted(native.NAMES - REMAINDERS)
-    assembly = assembly_for(processor, loop_module({n: COUNTS[n] for n in names}, dtype))
+    assembly = assembly_for(processor, vectors({n: COUNTS[n] for n in names}, dtype))
     code = dict(
         re.findall(r'^"?loop\.(\w+)"?:(.*?)^\.Lfunc_end', assembly, re.MULTILINE | re.DOTALL)
     )
     assert sorted(code) == names
-    vectors = re.compile(VECTORS[PROCESSORS[processor]])
+    registers = re.compile(VECTORS[TARGETS[processor]])
     assert [name for name in names if CALL.search(code[name])] == []
-    assert [name for name in names if not vectors.search(code[name])] == []
+    assert [name for name in names if not registers.search(code[name])] == []
 
 
 def calls(inline, count=50):

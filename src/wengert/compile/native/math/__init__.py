@@ -1,4 +1,4 @@
-"""Elementary functions as branch-free LLVM IR, which LLVM's loop vectoriser vectorises.
+"""Elementary functions as branch-free LLVM IR for one number, which `lanes.py` makes vectors of.
 
 `emit` calls a function of this module by the name that a primitive has as its `lower`. Each is
 defined once a module, by the file that is named after its family, and LLVM inlines it where it
@@ -77,7 +77,7 @@ def emit(
     operands : sequence of Value
         Scalars of one LLVM type, double or float.
     inline : bool, optional
-        Into loops: yes, or they are not vectorised. Long straight-line code stays small, and is
+        Into loops: yes, for speed. Long straight-line code stays small, and is
         compiled fast, with a call.
 
     Returns
