@@ -507,13 +507,6 @@ def _axes_of(part: Any) -> int:
     return 1
 
 
-def _least_squares(
-    primitive: Primitive, operands: Any, parameters: dict[str, Any], spend: Spend
-) -> Found:
-    """There are no residuals where the matrix has not full rank."""
-    return _by_stand_ins(primitive, operands, parameters, spend)._replace(open=frozenset({1}))
-
-
 _Rule = Callable[[Primitive, Any, dict[str, Any], Spend], Found]
 # Every primitive not named here gives sizes of its operands: a test runs all samples at odd sizes.
 _RULES: dict[str, _Rule] = {
@@ -530,7 +523,6 @@ _RULES: dict[str, _Rule] = {
     "gather": _gather,
     "scatter": _scatter,
     "eig": _eig,
-    "least_squares": _least_squares,
     **dict.fromkeys(["fft", "ifft", "rfft", "irfft", "add.reduceat", "argpartition"], _along),
     **dict.fromkeys(["nonzero", "unique_positions", "bincount", "histogram_edges"], _open),
 }

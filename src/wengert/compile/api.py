@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 import time
 import warnings
@@ -65,6 +66,12 @@ def compile(
             max_seconds=max_seconds,
             fastmath=fastmath,
         )
+    if max_paths < 1 or max_entries < 1 or max_seconds < 0:
+        raise ArgumentError(
+            f"max_paths={max_paths}, max_entries={max_entries}, max_seconds={max_seconds}: such "
+            "a budget allows nothing.",
+            "Leave out what you do not want to bound.",
+        )
     signature = Signature(f, static_argnums, static_argnames)
     budget = _Budget(max_paths, max_entries, max_seconds)
     return Compiled(f, signature, budget, Options(fastmath))
@@ -75,6 +82,11 @@ class _Budget:
 
     def __init__(self, max_paths: int, max_entries: int, max_seconds: float):
         self.max_paths, self.max_entries, self.max_seconds = max_paths, max_entries, max_seconds
+
+
+def _remade(function: Any, static: Any, budget: dict[str, Any], options: Options) -> Compiled:
+    """A compiled function in another process: nothing is compiled yet."""
+    return Compiled(function, Signature(function, *static), _Budget(**budget), options)
 
 
 class _Entry:
@@ -101,6 +113,7 @@ class Compiled(Viewed):
         self._entries: dict[Any, _Entry] = {}
         self._chains: list[Chain] = []  # of the signatures that have native calls, by age
         self._lock = threading.RLock()
+        self._has_warned = False  # of arguments that are written into
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Compiled:
         """Each has a class of its own, whose `__call__` is the native entry once there is one."""
@@ -176,6 +189,26 @@ class Compiled(Viewed):
 
     def __repr__(self) -> str:
         return f"<compiled {self.name}>"
+
+    def __copy__(self) -> Compiled:
+        """Itself, as a copy of a function is."""
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Compiled:
+        return self
+
+    def __reduce__(self) -> Any:
+        """Pickled by name, as a decorated function; or as what it was made of, to compile anew."""
+        name = getattr(self, "__qualname__", "")
+        found: Any = sys.modules.get(getattr(self, "__module__", None) or "")
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        return name if found is self else (_remade, self._made_of)
+
+    @property
+    def _made_of(self) -> tuple[Any, ...]:
+        static = (self._signature.positions, self._signature.names)
+        return self._function, static, vars(self._budget), self._options
 
     @property
     def signatures(self) -> list[str]:
@@ -360,13 +393,19 @@ class Compiled(Viewed):
         with no_draws(self._function, (args, kwargs), self.name), careful(), tracing():
             try:
                 inputs = [recorder.input(x) for x in bound.inputs]
-                result = self._signature.call(args, kwargs, inputs)
+                result, changed = self._signature.call(args, kwargs, inputs)
                 template = _Traced(result, recorder, self.name)
                 template.is_watched = recorder.is_watched
             except Exception as error:
                 raise explained(error) from None
             finally:
                 recorder.has_ended = True
+        if changed and not self._has_warned:
+            self._has_warned = True
+            _warn(
+                f"{self.name} writes into its argument {' and '.join(changed)}. Compiled, it "
+                "leaves arguments as they are: return what has changed, or write into a copy."
+            )
         names = self._signature.input_names(args, kwargs)
         return recorder.program(template.outputs, names), template
 

@@ -73,17 +73,37 @@ class Signature:
     """
 
     def __init__(self, function: Callable[..., Any], static_argnums: Any, static_argnames: Any):
+        if not callable(function):
+            raise ArgumentError(
+                f"wg.compile was given {function!r:.60} ({type(function).__name__}), which cannot "
+                "be called.",
+                "Give it a function: wg.compile(f).",
+            )
         self.function = function
         self.positions = _as_tuple(static_argnums)
         self.names = _as_tuple(static_argnames)
         self.parameters = _parameters(function)
-        for name in self.names:
-            if self.parameters and name not in self.parameters:
-                raise ArgumentError(
-                    f"static_argnames={name!r} names no parameter of {_name(function)} "
-                    f"({', '.join(self.parameters)}).",
-                    "Give the name of a parameter.",
-                )
+        self._check_names()
+
+    def _check_names(self) -> None:
+        """Refuse static arguments that there are not."""
+        kinds = [parameter.kind for parameter in self.parameters.values()]
+        listed = f"{_name(self.function)} ({', '.join(self.parameters)})"
+        most = len(kinds) - kinds.count(inspect.Parameter.KEYWORD_ONLY)
+        if kinds and inspect.Parameter.VAR_POSITIONAL not in kinds:
+            for position in self.positions:
+                if not -most <= position < most:
+                    raise ArgumentError(
+                        f"static_argnums={position} is no position of {listed}.",
+                        "Positions begin with 0.",
+                    )
+        if kinds and inspect.Parameter.VAR_KEYWORD not in kinds:
+            for name in self.names:
+                if name not in self.parameters:
+                    raise ArgumentError(
+                        f"static_argnames={name!r} names no parameter of {listed}.",
+                        "Give the name of a parameter.",
+                    )
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
         """Take a call apart."""
@@ -116,16 +136,34 @@ class Signature:
             inputs.append(leaf)
         return Bound(tuple(keys), inputs, is_converted)
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], inputs: Sequence[Any]) -> Any:
-        """Call the function with other inputs in the places of those that `bind` found."""
-        fixed_args, fixed_kwargs = self._fixed(args, kwargs)
-        leaves, structure = tree.flatten((fixed_args, fixed_kwargs))
+    def call(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], inputs: Sequence[Any]
+    ) -> tuple[Any, list[str]]:
+        """Call the function with other inputs in the places of those that `bind` found.
+
+        Returns
+        -------
+        result : object
+        changed : list of str
+            The arguments that the function has written into.
+        """
+        leaves, structure = tree.flatten(self._fixed(args, kwargs))
         given = iter(inputs)
         new = [next(given) if _is_input(leaf) else leaf for leaf in leaves]
         new_args, new_kwargs = tree.unflatten(structure, new)
         unwrapped = [x.value if isinstance(x, _Fixed) else x for x in new_args]
         named = {k: x.value if isinstance(x, _Fixed) else x for k, x in new_kwargs.items()}
-        return self.function(*unwrapped, **named)
+        result = self.function(*unwrapped, **named)
+        names = [*_positional_names(self.parameters, len(args)), *new_kwargs]
+        held = zip(names, (*new_args, *new_kwargs.values()), strict=True)
+        old = {id(x): k for k, x in enumerate(inputs)}
+        before = tree.unflatten(structure, leaves)
+        parts = (*before[0], *before[1].values())
+        return result, [
+            name
+            for (name, now), then in zip(held, parts, strict=True)
+            if _is_changed(now, then, old)
+        ]
 
     def argument_trees(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The arguments as native calls know them: numbers of inputs, and Constants, as leaves.
@@ -223,14 +261,22 @@ class Signature:
             else:
                 # A number's kind says all; and NaN, which is not equal to itself, is found again.
                 return Static(kind_of(value), None if type(value) in _NUMBERS else value)
+        if isinstance(leaf, _Fixed):
+            name = self._named(args, kwargs)[position][0]
+            raise ArgumentError(
+                f"{name}, a static argument of {_name(self.function)}, was a "
+                f"{type(value).__name__}, which cannot be hashed.",
+                "Pass a tuple, a frozen dataclass, or another value that can be hashed; or do not "
+                "make it static.",
+            )
         raise self._refused(value, args, kwargs, position)
 
     def _refused(self, leaf: Any, args: Any, kwargs: Any, position: int) -> ArgumentError:
-        path = tree.paths((args, kwargs))[position]
+        path = self._named(args, kwargs)[position][0]
         found = f"{leaf.dtype} of shape {leaf.shape}" if hasattr(leaf, "dtype") else repr(leaf)
         return ArgumentError(
             f"{_name(self.function)}, which is compiled, was called with a {type(leaf).__name__} "
-            f"({found:.60}) at {path} of (args, kwargs).",
+            f"({found:.60}) as {path}.",
             "Pass numbers, arrays of them, trees (tuple, list, dict, dataclass), or static values "
             "that can be hashed.",
         )
@@ -276,6 +322,22 @@ def kind_of(value: Any) -> Any:
 def _is_compared_by_fields(kind: type) -> bool:
     made = getattr(kind, "__dataclass_params__", None)
     return made is not None and made.eq and (made.frozen or made.unsafe_hash)
+
+
+def _is_changed(now: Any, then: Any, inputs: dict[int, int]) -> bool:
+    """True if a function has written into an argument: into its arrays, or its containers.
+
+    `inputs` are the numbers of the inputs, by the identities of their handles.
+    """
+    leaves, structure = tree.flatten(now)
+    given, given_structure = tree.flatten(then)
+    if structure != given_structure:
+        return True
+    for leaf, before in zip(leaves, given, strict=True):
+        is_same = inputs.get(id(leaf)) == leaf.index if isinstance(leaf, Array) else leaf is before
+        if not is_same:
+            return True
+    return False
 
 
 def _layout_text(leaf: Any) -> str:

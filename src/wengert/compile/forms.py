@@ -414,6 +414,9 @@ def _norm_of_order_zero(x, axis, keepdims):
     "_least_squares": """\
 def _least_squares(a, b, rcond):
     x, residuals, _, s = np.linalg.lstsq(a, b, rcond)
+    if a.shape[0] > a.shape[1] and not residuals.size:
+        difference = b - a @ x
+        residuals = np.sum(np.real(difference * np.conjugate(difference)), axis=0)
     return x, residuals, s
 """,
     "_unique_positions": """\

@@ -6,6 +6,7 @@ which elements are then taken.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
         arr, axis = np.ravel(arr), 0
     axis = _index(axis, arr.ndim)
     size = arr.shape[axis]
+    obj = _positions(obj)
     is_one = not isinstance(obj, slice) and np.ndim(obj) == 0
     values = np.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
     if is_one:
@@ -72,7 +74,15 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = _index(axis, arr.ndim)
-    return np.take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis=axis)
+    return np.take(arr, np.delete(np.arange(arr.shape[axis]), _positions(obj)), axis=axis)
+
+
+def _positions(obj: Any) -> Any:
+    """Which elements, as NumPy takes it: of traced integers or booleans each is a decision."""
+    if not hasattr(type(obj), "__record__"):
+        return obj
+    decide = bool if obj.dtype.kind == "b" else operator.index
+    return np.reshape([decide(x) for x in np.ravel(obj)], obj.shape).astype(obj.dtype)
 
 
 @derived(np.trim_zeros, samples=[call(normal(4)), call(normal(4), "b")])

@@ -16,6 +16,7 @@ import numpy as np
 from wengert.primitives.decompositions import GILES, dagger, from_triangle, matrices, square
 from wengert.primitives.family import derived, general
 from wengert.primitives.products import conjugated
+from wengert.primitives.reductions import surely
 from wengert.primitives.samples import call, complex_normal, normal, well_conditioned
 from wengert.primitives.shaping import as_array
 
@@ -273,7 +274,11 @@ def _is_zero(adjoint: Any) -> bool:
 
 
 def _least_squares(a: Any, b: Any, *, rcond: Any) -> Any:
+    """With the squares of residuals wherever there are any: NumPy's shape depends on the rank."""
     x, residuals, _, s = np.linalg.lstsq(a, b, rcond)
+    if a.shape[0] > a.shape[1] and not residuals.size:
+        difference = b - a @ x
+        residuals = np.sum(np.real(difference * np.conjugate(difference)), axis=0)
     return x, residuals, s
 
 
@@ -380,6 +385,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
         rcond = float(np.finfo(np.result_type(a.dtype, b.dtype, np.float32)).eps) * max(a.shape)
     x, residuals, s = least_squares(a, sides, rcond=rcond)
     rank = np.sum(s > rcond * np.max(s, initial=0), dtype=np.int32)
+    if surely(rank < min(a.shape)):
+        residuals = residuals[:0]
     return x[:, 0] if b.ndim == 1 else x, residuals, rank, s
 
 

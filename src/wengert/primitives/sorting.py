@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wengert.primitives.family import derived, linear, locally_constant
-from wengert.primitives.reductions import normalized_axis
+from wengert.primitives.reductions import normalized_axis, surely
 from wengert.primitives.samples import call, complex_normal, distinct, normal
 from wengert.primitives.shaping import as_array
 
@@ -321,9 +321,18 @@ count = locally_constant(
 )
 def bincount(x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
     """Sums of weights for each value of an array of small integers."""
+    x = as_array(x)
+    length = _length_of_counts(x, minlength)
     if weights is None:
-        return count(as_array(x), minlength=minlength)
-    return count_into(as_array(x), as_array(weights), minlength=minlength)
+        return count(x, minlength=length)
+    return count_into(x, as_array(weights), minlength=length)
+
+
+def _length_of_counts(x: Any, minlength: Any) -> Any:
+    """As long as the largest value asks for: a decision, if it is traced."""
+    if not x.size or not surely(np.max(x) >= minlength):
+        return minlength
+    return int(np.max(x)) + 1
 
 
 flatnonzero = derived(np.flatnonzero, samples=[call(normal(4), max_order=0)])(

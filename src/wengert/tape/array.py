@@ -413,8 +413,11 @@ def _lost(x: Array, operation: str) -> LostDerivativeError:
         return LostDerivativeError(
             f"{where} a value of shape {x.shape} ({x.dtype}) of a function that is compiled: its "
             "number of today would become part of the program.",
-            f"Leave {operation} out (NumPy's numbers compute as Python's do), or convert what the "
-            "compiled function returns.",
+            instead_of(called)
+            if called
+            else f"Leave {operation} out (NumPy's numbers compute as Python's do), or convert what "
+            "the compiled function returns; make an array that is filled inside the function, with "
+            "np.zeros or np.array.",
         )
     return LostDerivativeError(
         f"{where} a traced Array of shape {x.shape} ({x.dtype}), which would lose its derivative.",

@@ -464,6 +464,8 @@ _BINARY = {
     "and": (np.bitwise_and, operator.and_),
     "or": (np.bitwise_or, operator.or_),
     "xor": (np.bitwise_xor, operator.xor),
+    "lshift": (np.left_shift, operator.lshift),
+    "rshift": (np.right_shift, operator.rshift),
 }
 _COMPARISONS = {
     "lt": (np.less, operator.lt),
