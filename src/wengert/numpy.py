@@ -15,7 +15,16 @@ from typing import Any
 import numpy as _np
 
 from wengert.primitives.registry import REGISTRY
-from wengert.tape.array import Array, concrete, constant, decided, is_mutable, of_program, shown
+from wengert.tape.array import (
+    Array,
+    bottom,
+    concrete,
+    constant,
+    decided,
+    is_mutable,
+    of_program,
+    shown,
+)
 from wengert.tape.dispatch import call
 from wengert.tape.flat import Flat
 from wengert.tape.levels import depth
@@ -277,7 +286,7 @@ def linspace(
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     pieces = num - 1 if endpoint else num
-    kind = _np.result_type(concrete(start), concrete(stop), 0.0)  # Python's numbers are weak
+    kind = _np.result_type(bottom(start), bottom(stop), 0.0)  # Python's numbers are weak
     start, stop = _floating(start).astype(kind), _floating(stop).astype(kind)
     points, step = _spaced(start, stop, num, pieces)
     if endpoint and num > 1:
@@ -382,7 +391,7 @@ def _array(value: Array) -> Any:
 
     Under a derivative it stays the number that it is: what is made of it is the same.
     """
-    if value.tape.is_program and not isinstance(concrete(value), _np.ndarray):
+    if value.tape.is_program and not isinstance(bottom(value), _np.ndarray):
         return value[...].copy()
     return value
 

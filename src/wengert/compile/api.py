@@ -28,6 +28,7 @@ from wengert.compile.ends import Ends
 from wengert.compile.garbage import rarely_searched
 from wengert.compile.given import Given
 from wengert.compile.guards import Path, Paths
+from wengert.compile.late import LateError
 from wengert.compile.lower import Lowered, Options, lower
 from wengert.compile.program import Guard, GuardFailed, Program
 from wengert.compile.randomness import no_draws
@@ -35,6 +36,7 @@ from wengert.compile.report import Pass, PathReport, guard_text, report_text
 from wengert.compile.trace import Recorder, TraceAbandoned
 from wengert.compile.viewed import Viewed
 from wengert.errors import ArgumentError, CompileWarning, user_frame
+from wengert.tape.array import concrete
 from wengert.tape.columns import Place
 from wengert.tape.failures import explained
 from wengert.tape.levels import depth
@@ -368,6 +370,11 @@ class Compiled(Viewed):
             return template.result(lowered(bound.inputs))
         except GuardFailed:
             return template.result(template.owned())
+        except Exception:
+            template.owned()  # raises it as NumPy does, and names the line
+            raise
+        finally:
+            template.values.clear()
 
     def _link(self, entry: _Entry, path: Path) -> None:
         """Let native calls take a path; the signatures stand in a line by age."""
@@ -396,6 +403,8 @@ class Compiled(Viewed):
                 result, changed = self._signature.call(args, kwargs, inputs)
                 template = _Traced(result, recorder, self.name)
                 template.is_watched = recorder.is_watched
+            except LateError as late:
+                raise late.error from None
             except Exception as error:
                 raise explained(error) from None
             finally:
@@ -441,7 +450,8 @@ class _Traced(Template):
 
     def owned(self) -> list[Any]:
         """The outputs as they were while tracing, in memory of their own."""
-        return [x.copy() if isinstance(x, np.ndarray) else x for x in self.values]
+        values = [concrete(x) for x in self.values]
+        return [x.copy() if isinstance(x, np.ndarray) else x for x in values]
 
     def report(self, path: Path) -> PathReport:
         """What there is to say of a path with this template."""

@@ -411,7 +411,7 @@ class Template:
     def __init__(self, result: Any, trace: Recorder, name: str):
         found, self.structure = tree.flatten(result)
         self.outputs: list[int] = []
-        self.values: list[Any] = []  # of the outputs, as they were while tracing
+        self.values: list[Array] = []  # of the outputs, as they were while tracing
         self.leaves: list[Any] = [self._leaf(leaf, trace, name) for leaf in found]
         self.tree = result_of(self.leaves, self.structure, is_plain(result))
 
@@ -422,7 +422,7 @@ class Template:
             leaf = leaf.current()
             if leaf.tape is trace:
                 self.outputs.append(leaf.index)
-                self.values.append(leaf.value)
+                self.values.append(leaf)
                 return len(self.outputs) - 1
             leaf = leaf.value
         if isinstance(leaf, np.ndarray) and leaf.dtype != object:

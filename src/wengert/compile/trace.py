@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.compile.late import Late
 from wengert.compile.program import Guard, Op, Operand, Program, Spec, spec_of
 from wengert.errors import CapturedArrayError, TraceEndedError, is_user_file
 from wengert.primitives.adjoints import like_of
@@ -75,6 +76,7 @@ class Recorder(Trace):
         self._guarded: set[int] = set()
         self._last: Place | None = None
         self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._late = Late()
 
     def input(self, value: Any) -> Array:
         """A new input; all come before the first operation."""
@@ -101,6 +103,11 @@ class Recorder(Trace):
             return _inlined(primitive, inner, operands)
         parameters = _settled(parameters)
         values, own = self._split(operands)
+        if self._late.is_large(values):
+            late = self._put_off(primitive, primitive.function, values, own, parameters)
+            if late is not None:
+                return late
+            values = [self._late.known(value) for value in values]
         measure = MEASURES.get(primitive.name)
         if measure is not None:
             sizes = self._add(measure, own, measure.function(*values, **parameters), parameters)
@@ -124,6 +131,11 @@ class Recorder(Trace):
         values, own = self._split(operands)
         if _PYTHON.issuperset(map(type, values)):
             return self._of_python(primitive, operate, operands, values, own)
+        if self._late.is_large(values):
+            late = self._put_off(primitive, operate, values, own, {})
+            if late is not None:
+                return late
+            values = [self._late.known(value) for value in values]
         return self._add(primitive, own, operate(*values), {})
 
     def write(self, root: Array, path: Path, value: Any, add: bool) -> None:
@@ -132,10 +144,42 @@ class Recorder(Trace):
         if root.tape is not self:
             root.value = from_outside(root)
         before = root if root.tape is self else root.value
-        (_, v), own = self._split((before, value))
-        put(root, path, v, add=add)
-        made = self._add(WRITE, own, root.value, {"path": path, "add": add})
+        values, own = self._split((before, value))
+        parameters = {"path": path, "add": add}
+        if not all(map(self._late.is_known, values)):
+            late = self._put_off(WRITE, WRITE.function, values, own, parameters)
+            if late is not None:
+                root.value, root.tape, root.index = late.value, self, late.index
+                return
+            root.value, values[1] = map(self._late.known, values)
+            values[0] = None  # nobody else may hold it while it is written
+        put(root, path, values[1], add=add)
+        made = self._add(WRITE, own, root.value, parameters)
         root.tape, root.index = self, made.index
+
+    def _put_off(
+        self,
+        primitive: Primitive,
+        function: Callable[..., Any],
+        values: list[Any],
+        own: list[Operand],
+        parameters: dict[str, Any],
+    ) -> Any:
+        """Record an operation that is not done before somebody asks; None if it must be done."""
+        if _may_raise(primitive) and _is_watched(sys._getframe(2)):
+            return None  # whether it raises is a decision of user code
+        blank = self._late.blank(primitive, values, parameters)
+        if blank is None:
+            return None
+        out = self._add(primitive, own, blank, parameters)
+        self._late.put_off(blank, function, values, parameters, self.ops[-1].place)
+        return out
+
+    def known(self, x: Array) -> Any:
+        return self._late.known(x.value)
+
+    def copied(self, value: Any) -> Any:
+        return self._late.copied(value)
 
     def _of_python(
         self, primitive: Primitive, operate: Any, operands: Any, values: Any, own: list[Operand]
@@ -248,7 +292,7 @@ class Recorder(Trace):
         op = self.ops[at]
         spec = op.spec._replace(kind="python")
         self.ops[at] = Op(op.primitive, op.operands, op.parameters, spec, op.place)
-        return Array(np.asarray(x.value).item(), self, x.index)
+        return Array(np.asarray(self.known(x)).item(), self, x.index)
 
     # ------------------------------------------------------------------------------- decisions
 
@@ -263,7 +307,7 @@ class Recorder(Trace):
         """The value of `x`, which the program now holds for."""
         if self.has_ended:
             raise _ended()
-        value = x.value
+        value = self.known(x)
         if x.index in self._guarded:
             return value
         self._guarded.add(x.index)

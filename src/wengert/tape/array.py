@@ -84,6 +84,14 @@ class Trace:
         """The number or array that a decision is taken on; a program notes what it was."""
         return x.value
 
+    def known(self, x: Array) -> Any:
+        """The value of a plain handle, with its numbers: a program may not have computed them."""
+        return x.value
+
+    def copied(self, value: Any) -> Any:
+        """A copy of an array that is a value of this trace."""
+        return value.copy()
+
     def note_text(self) -> None:
         """Text was made of one of the trace's values."""
 
@@ -237,7 +245,7 @@ class Array:
     def __round__(self, ndigits: int | None = None) -> Any:
         if ndigits is None:
             return round(_decided(self, "round()", np.rint))
-        if type(concrete(self)) is float:  # Python rounds its own numbers otherwise than NumPy
+        if type(bottom(self)) is float:  # Python rounds its own numbers otherwise than NumPy
             return self.__record__(decimal_round, (self,), {"digits": operator.index(ndigits)})
         return np.round(self, ndigits)
 
@@ -321,6 +329,14 @@ def rebuild(like: tuple[Any, ...], parts: list[Any]) -> tuple[Any, ...]:
 def concrete(x: Any) -> Any:
     """The ndarray or number at the bottom of any nesting of traces."""
     while isinstance(x, Array):
+        x = x.current()
+        x = x.tape.known(x)
+    return x
+
+
+def bottom(x: Any) -> Any:
+    """As `concrete`, for its type, shape and layout: the numbers may be of no meaning."""
+    while isinstance(x, Array):
         x = x.value
     return x
 
@@ -336,7 +352,7 @@ def is_batched(x: Any) -> bool:
 
 def is_mutable(x: Array) -> bool:
     """True if NumPy would hold an array here, not a number: all handles see what is written."""
-    return bool(x.shape) or (isinstance(concrete(x), np.ndarray) and not is_batched(x))
+    return bool(x.shape) or (isinstance(bottom(x), np.ndarray) and not is_batched(x))
 
 
 def of_program(x: Any) -> Any:
@@ -380,7 +396,7 @@ def _decided(x: Array, operation: str, rounding: Any = None) -> Any:
     found = of_program(x)
     if rounding is not None and isinstance(found, Array) and found.dtype.kind == "f":
         found = rounding(found)
-        if abs(found.value) < 2**53:  # the program's guard is on the whole number alone
+        if abs(concrete(found)) < 2**53:  # the program's guard is on the whole number alone
             return int(decided(found.astype(np.int64)))
     return decided(found)
 

@@ -25,7 +25,7 @@ from wengert.errors import (
 )
 from wengert.primitives.adjoints import like_of
 from wengert.primitives.family import Primitive
-from wengert.tape.array import Array, concrete, is_batched, of_program
+from wengert.tape.array import Array, bottom, is_batched, of_program
 from wengert.tape.library import Called, called_at, instead_of, public_name_of_code
 
 
@@ -145,7 +145,7 @@ def _unfit_shapes(error: Exception) -> str:
     if refused is None:
         return ""
     operands = refused.get("operands") or (refused.get("x1"), refused.get("x2"))
-    shapes = [like_of(concrete(x)).shape for x in operands if x is not None]
+    shapes = [like_of(bottom(x)).shape for x in operands if x is not None]
     if len(shapes) < 2 or not any(
         word in str(error) for word in ("broadcast", "shape", "dimension")
     ):

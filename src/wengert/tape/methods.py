@@ -16,7 +16,7 @@ import numpy as np
 from wengert.errors import LostDerivativeError, UnsupportedFunctionError
 from wengert.primitives.complex import imag, real
 from wengert.primitives.shaping import full_shape, permute, reshape_to
-from wengert.tape.array import Array, concrete
+from wengert.tape.array import Array, bottom, concrete
 from wengert.tape.dispatch import UFUNCS, apply, array_function, array_ufunc, unary
 from wengert.tape.flat import Flat
 from wengert.tape.reading import memory
@@ -127,7 +127,7 @@ def _resize(self: Any, *shape: Any, refcheck: bool = True) -> None:
 def _view(self: Any, dtype: Any = None, type: Any = None) -> Any:
     """The same memory under the same dtype; another would see bytes, which have no derivative."""
     if dtype is None or (not isinstance(dtype, builtin_type) and np.dtype(dtype) == self.dtype):
-        return self[...] if isinstance(concrete(self), np.ndarray) else self
+        return self[...] if isinstance(bottom(self), np.ndarray) else self
     raise UnsupportedFunctionError(
         f"x.view({dtype!r}) would see the bytes of a {self.dtype} array under another dtype, and "
         "bytes have no derivative.",

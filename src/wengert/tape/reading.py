@@ -88,7 +88,7 @@ def _settle(part: Array, root: Array) -> None:
         if isinstance(value, Array):
             link.value = value = value.current()
         elif is_written and type(value) is np.ndarray and value.base is not None:
-            link.value = value.copy()
+            link.value = link.tape.copied(value)
         if isinstance(tangent, Array):
             link.index = tangent.current()
         elif is_written and type(tangent) is np.ndarray and tangent.base is not None:

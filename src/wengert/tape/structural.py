@@ -25,7 +25,7 @@ from wengert.primitives.indexing import assign
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
-from wengert.tape.array import Array, concrete, of_program
+from wengert.tape.array import Array, bottom, of_program
 from wengert.tape.entries import whole
 from wengert.tape.regular import entries_in_need, may_be_infinite
 from wengert.tape.sweep import Parts, backward
@@ -100,7 +100,7 @@ def _kept(mask: Mask, value: Any) -> Any:
     if mask is None:
         return value
     kept = np.where(mask, value, 0)
-    return kept if kept.shape or isinstance(concrete(value), np.ndarray) else kept[()]
+    return kept if kept.shape or isinstance(bottom(value), np.ndarray) else kept[()]
 
 
 def _cleaned(mask: Mask, value: Any) -> Any:

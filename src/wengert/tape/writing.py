@@ -15,7 +15,7 @@ import numpy as np
 
 from wengert.errors import LostDerivativeError, MutationError
 from wengert.primitives.indexing import assign
-from wengert.tape.array import CONSTANTS, Array, Path, concrete
+from wengert.tape.array import CONSTANTS, Array, Path, bottom
 from wengert.tape.reading import look_up, root_of
 from wengert.tape.stacking import stack
 
@@ -136,7 +136,7 @@ def _replaces(x: Array, result: Any) -> bool:
     """True if the result can take the place of the value as it is."""
     if not isinstance(result, Array) or result.shape != x.shape or result.dtype != x.dtype:
         return False
-    return bool(x.shape) or not isinstance(concrete(x), np.ndarray)  # a 0-d array stays one
+    return bool(x.shape) or not isinstance(bottom(x), np.ndarray)  # a 0-d array stays one
 
 
 def _check_cast(x: Array, result: Any) -> None:

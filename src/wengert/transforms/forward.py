@@ -10,7 +10,7 @@ import numpy as np
 from wengert import tree
 from wengert.errors import SeedError
 from wengert.primitives.adjoints import Like, like_of, zeros_like
-from wengert.tape.array import Array, concrete
+from wengert.tape.array import Array, bottom
 from wengert.tape.failures import fail
 from wengert.tape.forward import Tangents
 from wengert.tape.seams import tracing
@@ -141,7 +141,7 @@ def _split(x: Any, trace: Tangents, given: Any) -> tuple[Any, Any]:
 
 def _number(tangent: Any) -> Any:
     """NumPy's number in place of an array without axes, whichever way it was computed."""
-    known = concrete(tangent)
+    known = bottom(tangent)
     if isinstance(known, np.generic) or np.shape(known):
         return tangent
     return (tangent if hasattr(tangent, "shape") else np.asarray(tangent))[()]
