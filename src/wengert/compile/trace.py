@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from wengert.compile.constants import copied, is_same
 from wengert.compile.late import Late
 from wengert.compile.program import Guard, Op, Operand, Program, Spec, spec_of
 from wengert.errors import CapturedArrayError, TraceEndedError, is_user_file
@@ -279,8 +280,8 @@ class Recorder(Trace):
     def _kept(self, array: np.ndarray) -> np.ndarray:
         """A copy, as the owner may change the array; one for all uses while it stays as it is."""
         held = self._copies.get(id(array))
-        if held is None or not _same(held[1], array):
-            held = self._copies[id(array)] = (array, array.copy())
+        if held is None or not is_same(held[1], array):
+            held = self._copies[id(array)] = (array, copied(array))
         return held[1]
 
     def note_text(self) -> None:

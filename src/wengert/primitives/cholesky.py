@@ -155,6 +155,7 @@ cholesky_factor = general(
     formula="d L = L tril(inv(L) da inv(L).H, half of the diagonal)",
     source=MURRAY,
     batch="leading",
+    live=lambda *, upper: ("upper" if upper else "lower",),
     samples=[
         call(positive_definite(3, 3), upper=False),
         call(positive_definite(2, 3, 3), upper=True),

@@ -37,6 +37,9 @@ class Primitive:
         Names of the operands.
     rules : tuple
         One rule per operand (None: no derivative in that operand).
+    live : callable, optional
+        Of the parameters: for each operand "all", "lower" or "upper", the part of its derivative
+        that is not zero by structure. Without it, the rule itself is asked, on random numbers.
     """
 
     family: ClassVar[str] = ""
@@ -58,6 +61,7 @@ class Primitive:
         batch: str | Callable[..., Any] | None = None,
         selects: bool = False,
         outputs: int = 1,
+        live: Callable[..., tuple[str, ...]] | None = None,
         samples: Sequence[Sample] = (),
     ):
         self.function = function
@@ -74,6 +78,7 @@ class Primitive:
         self.samples = tuple(samples)
         self.slots = (*self.operands, "out")
         self.outputs = outputs
+        self.live = live
         self._keeps: dict[tuple[bool, ...], tuple[bool, ...]] = {}
         self.adapters = tuple(self._adapter(rule) for rule in self.rules)
         self.is_smooth = all(rule is not None for rule in self.rules)

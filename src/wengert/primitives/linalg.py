@@ -54,6 +54,7 @@ solve_matrices = general(
     formula=("-solve(a.T, adjoint) @ out.T", "solve(a.T, adjoint)"),
     source=GILES,
     batch="broadcast",
+    live=lambda: ("all", "all"),
     samples=[
         call(well_conditioned(3, 3), normal(3, 2)),
         call(well_conditioned(2, 3, 3), normal(3, 2)),
@@ -88,6 +89,7 @@ inv = general(
     formula="d out = -out da out",
     source=GILES,
     batch="leading",
+    live=lambda: ("all",),
     samples=[
         call(well_conditioned(3, 3)),
         call(well_conditioned(2, 4, 4)),

@@ -74,6 +74,8 @@ def grade_of(value: Any) -> int:
         return found.tape.grade(found)
     if found is None or np.asarray(found).dtype.kind not in "fc":
         return FINITE
+    if type(found) is np.ndarray and found.size and not any(found.strides):
+        found = found[(0,) * found.ndim]  # a number, broadcast
     return FINITE if bool(np.isfinite(found).all()) else SINGULAR
 
 

@@ -198,6 +198,11 @@ def _pull(
     if isinstance(primitive, Elementwise):
         return _pull_elementwise(primitive, adjoint, parents, saved, likes, parameters)
     parts = primitive.pull(adjoint.clean, parents, saved, likes, parameters)
+    if adjoint.mask is None and primitive.live is not None:
+        return [
+            None if part is None else Masked(part, _triangle(kind, like_of(part).shape))
+            for part, kind in zip(parts, primitive.live(**parameters), strict=True)
+        ]
     found: Sequence[Any] = [None] * len(parts)
     if adjoint.mask is not None or not _is_product(primitive):
         try:
@@ -212,6 +217,16 @@ def _pull(
         None if part is None else Masked(part, _mask_of(live), is_clean=_is_sum(primitive))
         for part, live in zip(parts, found, strict=True)
     ]
+
+
+def _triangle(kind: str, shape: tuple[int, ...]) -> Mask:
+    """The mask of a derivative of which a rule says that it is "lower", "upper" or "all" live."""
+    if kind == "all":
+        return None
+    rows, columns = shape[-2:]
+    matrix = np.tri(rows, columns, 0 if kind == "lower" else -1, dtype=bool)
+    mask = np.broadcast_to(matrix if kind == "lower" else ~matrix, shape)
+    return None if mask.all() else mask
 
 
 def _is_sum(primitive: Primitive) -> bool:
