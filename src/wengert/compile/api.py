@@ -408,7 +408,7 @@ class Compiled(Viewed):
             except Exception as error:
                 raise explained(error) from None
             finally:
-                recorder.has_ended = True
+                recorder.end()
         if changed and not self._has_warned:
             self._has_warned = True
             _warn(

@@ -24,7 +24,7 @@ from wengert.primitives.indexing import assign
 from wengert.primitives.indexing import write as WRITE
 from wengert.tape.columns import Place
 
-LARGE = 1024  # elements of an operand; below it, computing costs as little as not computing
+LARGE = 8192  # elements of an operand; below it, computing costs as little as not computing
 
 _SILENT = frozenset({"ignore", "warn"})
 

@@ -57,12 +57,10 @@ def blank_of(
     way = _way(primitive)
     if way is None:
         return None
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return way(primitive, values, parameters, known)
-        except Exception:  # of any function: the run on the real numbers raises it again
-            return None
+    try:
+        return way(primitive, values, parameters, known)
+    except Exception:  # of any function: the run on the real numbers raises it again
+        return None
 
 
 @functools.cache
@@ -165,7 +163,9 @@ Found = tuple[tuple[int, ...] | None, tuple[int, ...] | None, Any]
 @functools.lru_cache(maxsize=4096)
 def _in_miniature(primitive: Primitive, forms: Any, parameters: Any) -> Found | None:
     """Shape (None: a number), order of axes in memory (None: C's) and dtype of what comes out."""
-    out = primitive.function(*[_small(form) for form in forms], **dict(parameters))
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        out = primitive.function(*[_small(form) for form in forms], **dict(parameters))
     if isinstance(out, np.generic):
         return None, None, out.dtype
     if type(out) is not np.ndarray:

@@ -9,6 +9,7 @@ slip past: whatever asks an Array for its number goes through `decide`.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 import time
@@ -33,6 +34,7 @@ from wengert.primitives.statistics import edges_of
 from wengert.tape.array import CONSTANTS, Array, Path, Trace, decided, from_outside, rebuild
 from wengert.tape.columns import Constant, Place, place
 from wengert.tape.regular import FINITE, GIVEN, REGULAR, grade, grade_of
+from wengert.tape.tape import NOTHING
 from wengert.tape.writing import put
 
 _WHOLE = frozenset("iub")
@@ -41,6 +43,11 @@ _FLOATS = {float: spec_of(0.0), np.float64: spec_of(np.float64(0))}  # what long
 _PYTHON = frozenset({bool, int, float, complex})
 _PLAIN = frozenset({bool, int, float, str, type(None), np.dtype, type, slice})
 _EVERY = 1024  # operations between two looks at the clock
+_DEEP = 4  # frames that operations of a sweep differ in; those further out stand still
+_GENERATOR = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+_REGULAR = frozenset([p for p in REGISTRY if p.name in REGULAR])
+# Python's operators that raise for no floats.
+_NEVER_RAISING = frozenset([REGISTRY.primitives[name] for name in ("add", "subtract", "multiply")])
 
 
 class TraceAbandoned(BaseException):
@@ -75,8 +82,11 @@ class Recorder(Trace):
         self.has_text = False  # text was made of a value
         self.is_watched = False  # an operation that may raise stands where errors may be handled
         self._guarded: set[int] = set()
-        self._last: Place | None = None
+        self._look = min(max_ops, _EVERY)  # at how many operations the budget is looked at
+        self._places: dict[tuple[int, int], Place] = {}  # by code object and instruction
+        self._anchor: tuple[FrameType | None, Place | None] = (None, None)
         self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._specs: dict[tuple[Any, Any], Spec] = {}  # of arrays
         self._late = Late()
 
     def input(self, value: Any) -> Array:
@@ -122,8 +132,42 @@ class Recorder(Trace):
             self.is_watched = _is_watched(sys._getframe(1))
         return self._add(primitive, own, out, parameters)
 
+    def end(self) -> None:
+        """Stop recording: from now on, what uses a handle of this trace is refused."""
+        self.has_ended = True
+        self._anchor = (None, None)
+
     def binary(self, primitive: Primitive, operate: Any, x1: Any, x2: Any) -> Any:
-        return self.operator(primitive, operate, x1, x2)
+        """As `operator`; of numbers, which long programs are of, in fewer steps."""
+        is_own1 = type(x1) is Array and x1.tape is self
+        is_own2 = type(x2) is Array and x2.tape is self
+        v1 = x1.value if is_own1 else x1
+        v2 = x2.value if is_own2 else x2
+        kind1, kind2 = type(v1), type(v2)
+        if (
+            (kind1 not in _FLOATS and (kind1 is not int or is_own1))
+            or (kind2 not in _FLOATS and (kind2 is not int or is_own2))
+            or (kind1 in _PYTHON and kind2 in _PYTHON and primitive not in _NEVER_RAISING)
+            or self.has_ended
+        ):
+            return self.operator(primitive, operate, x1, x2)
+        out = operate(v1, v2)
+        own = (x1.index if is_own1 else Constant(v1), x2.index if is_own2 else Constant(v2))
+        spec = _FLOATS.get(type(out))
+        if spec is None:
+            return self._add(primitive, own, out, NOTHING)
+        grades, ops = self.grades, self.ops
+        if len(ops) >= self._look:
+            self._check_budget()
+        if primitive in _REGULAR:
+            grade1 = grades[own[0]] if is_own1 else grade_of(v1)
+            grade2 = grades[own[1]] if is_own2 else grade_of(v2)
+            found = grade1 if grade1 > grade2 else grade2
+        else:
+            found = self._graded(primitive, own, spec)
+        ops.append(Op(primitive, own, NOTHING, spec, self._place()))
+        grades.append(found)
+        return Array(out, self, len(grades) - 1)
 
     def operator(self, primitive: Primitive, operate: Any, *operands: Any) -> Any:
         """One of Python's operators, which between Python's numbers gives such a number."""
@@ -201,12 +245,16 @@ class Recorder(Trace):
     ) -> Any:
         """Append an operation; the handle of its result, or a tuple of them."""
         ops = self.ops
-        if len(ops) >= self.max_ops:
-            raise TraceAbandoned(f"it records more than {self.max_ops} operations", place())
-        if not len(ops) % _EVERY and time.monotonic() > self.deadline:
-            raise TraceAbandoned("tracing it takes too long", place())
+        if len(ops) >= self._look:
+            self._check_budget()
         kind = type(out)
-        spec = _FLOATS.get(kind) or spec_of(out)
+        if kind is np.ndarray:
+            form = out.shape, out.dtype
+            spec = self._specs.get(form)
+            if spec is None:  # one object for all alike
+                spec = self._specs[form] = spec_of(out)
+        else:
+            spec = _FLOATS.get(kind) or spec_of(out)
         ops.append(Op(primitive, tuple(own), parameters, spec, self._place()))
         self.grades.append(self._graded(primitive, own, spec))
         index = len(self.grades) - 1
@@ -215,27 +263,53 @@ class Recorder(Trace):
         parts = [self._add(PART, (index,), x, {"position": k}) for k, x in enumerate(out)]
         return rebuild(out, parts)
 
+    def _check_budget(self) -> None:
+        count = len(self.ops)
+        if count >= self.max_ops:
+            raise TraceAbandoned(f"it records more than {self.max_ops} operations", place())
+        if time.monotonic() > self.deadline:
+            raise TraceAbandoned("tracing it takes too long", place())
+        self._look = min(self.max_ops, count + _EVERY)
+
     def _place(self) -> Place | None:
-        """Where user code is; the same object while it is at one place."""
+        """Where user code is: one object for each of its instructions.
+
+        A backward sweep, deep in Wengert's own frames, records thousands of operations while what
+        called it stands still. Once a long way out is known, it is gone only as far as a frame
+        that has not been left since.
+        """
         frame: FrameType | None = sys._getframe(3)
+        anchor, known = self._anchor
+        steps, deep = 0, None
         while frame is not None:  # `errors.user_frame`, in fewer steps
+            if frame is anchor:
+                return known
             name = frame.f_code.co_filename
-            if _is_users.get(name) or (name not in _is_users and _noted(name)):
+            is_users = _is_users.get(name)
+            if is_users or (is_users is None and _noted(name)):
                 break
+            if steps == _DEEP:
+                deep = frame
+            steps += 1
             frame = frame.f_back
-        if frame is None:
-            return None
-        last = self._last
-        if last is None or last.code is not frame.f_code or last.instruction != frame.f_lasti:
-            last = self._last = Place(frame.f_code, frame.f_lasti, frame.f_lineno)
-        return last
+        found = None if frame is None else self._place_in(frame)
+        if deep is not None and not deep.f_code.co_flags & _GENERATOR:
+            self._anchor = deep, found
+        return found
+
+    def _place_in(self, frame: FrameType) -> Place:
+        key = (id(frame.f_code), frame.f_lasti)
+        found = self._places.get(key)
+        if found is None:  # holding the code, so that its id stays its own
+            found = self._places[key] = Place(frame.f_code, frame.f_lasti, frame.f_lineno)
+        return found
 
     def _graded(self, primitive: Primitive, own: Sequence[Operand], spec: Spec) -> int:
         if spec.dtype.kind not in "fc":
             return FINITE
         held = self.grades
         grades = [held[x] if type(x) is int else grade_of(x.value) for x in own]  # type: ignore[union-attr]
-        if primitive.name in REGULAR:
+        if primitive in _REGULAR:
             return max(grades)
         constants = [x.value if type(x) is Constant else None for x in own]
         return grade(primitive, constants, grades)

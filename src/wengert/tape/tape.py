@@ -337,6 +337,8 @@ def likes_of(
     """Shape and dtype of traced operands where they differ from the output's; None if none does."""
     if type(out) is np.ndarray:
         shape, dtype = out.shape, out.dtype
+    elif type(out) is Array and _are_alike(values, parents, out):
+        return None
     else:
         shape, dtype = like_of(out)
     found: list[Like | None] = []
@@ -353,6 +355,29 @@ def likes_of(
             differs = differs or own is not None
         found.append(own)
     return tuple(found) if differs else None
+
+
+def _are_alike(values: Sequence[Any], parents: Sequence[int], out: Array) -> bool:
+    """True if the traced operands are seen at once to have the shape and dtype of a result."""
+    made, tape = out.value, out.tape
+    is_number, is_array = type(made) in SCALARS, type(made) is np.ndarray
+    for value, parent in zip(values, parents, strict=True):
+        if parent < 0:
+            continue
+        if type(value) is not Array or value.tape is not tape:
+            return False
+        held = value.value
+        if is_number:
+            if type(held) not in SCALARS:
+                return False
+        elif not (
+            is_array
+            and type(held) is np.ndarray
+            and held.shape == made.shape
+            and held.dtype is made.dtype
+        ):
+            return False
+    return True
 
 
 def _sole() -> int:
