@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wengert.compile.passes.inference import copied
+from wengert.compile.passes.inference import carried_over
 from wengert.compile.program import Builder, Operand, Program
 from wengert.tape.columns import Constant
 
@@ -17,7 +17,7 @@ def remove_dead(program: Program) -> Program:
     for value in range(len(is_live) - 1, count - 1, -1):
         if is_live[value]:
             for operand in program.ops[value - count].operands:
-                if isinstance(operand, int):
+                if type(operand) is int:
                     is_live[operand] = True
     if all(is_live[count:]):
         return program
@@ -25,7 +25,7 @@ def remove_dead(program: Program) -> Program:
     where: list[Operand] = list(range(count))
     for value, op in enumerate(program.ops, count):
         if is_live[value]:
-            where.append(copied(builder, op, [builder.moved(x, where) for x in op.operands]))
+            where.append(carried_over(builder, op, where))
         else:
             where.append(_GONE)
     return builder.program(program, where)

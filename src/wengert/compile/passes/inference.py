@@ -42,6 +42,17 @@ def copied(builder: Builder, op: Op, operands: Sequence[Operand]) -> int:
     return len(builder.inputs) + len(builder.ops) - 1
 
 
+def carried_over(builder: Builder, op: Op, where: Sequence[Operand]) -> int:
+    """An operation of the old program in the new one: the same `Op` where its operands are."""
+    for x in op.operands:
+        if type(x) is int:
+            new = where[x]
+            if type(new) is not int or new != x:
+                return builder.add(op, [builder.moved(x, where) for x in op.operands])
+    builder.ops.append(op)
+    return len(builder.inputs) + len(builder.ops) - 1
+
+
 def is_elementwise(primitive: Primitive) -> bool:
     """True if operands broadcast against one another and each element is computed by itself."""
     if primitive.family == "elementwise" or primitive is either:

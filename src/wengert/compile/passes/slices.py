@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from wengert.compile.passes.dead import remove_dead
-from wengert.compile.passes.inference import copied, infer, spec_in
+from wengert.compile.passes.inference import carried_over, copied, infer, spec_in
 from wengert.compile.passes.periods import FEWEST
 from wengert.compile.program import Builder, Op, Operand, Program, Spec
 from wengert.primitives.arithmetic import add as ADD
@@ -72,6 +72,9 @@ class _Forwarding:
 
     def run(self) -> Program:
         for op in self.program.ops:
+            if op.primitive is not read and op.primitive is not write:
+                self.where.append(carried_over(self.builder, op, self.where))
+                continue
             operands = [self.builder.moved(x, self.where) for x in op.operands]
             found = self._read(op, operands[0]) if op.primitive is read else None
             if found is None:
@@ -286,12 +289,12 @@ def _written_once(program: Program) -> Program:
     builder = Builder(program.inputs, program.names)
     where: list[Operand] = list(range(len(program.inputs)))
     for value, op in enumerate(program.ops, len(program.inputs)):
-        operands = [builder.moved(x, where) for x in op.operands]
         if value in fates:
             chain, place = fates[value]
+            operands = [builder.moved(x, where) for x in op.operands]
             where.append(chain.write(value, op, place, operands, builder))
         else:
-            where.append(copied(builder, op, operands))
+            where.append(carried_over(builder, op, where))
     return builder.program(program, where)
 
 
@@ -308,7 +311,7 @@ def _stacked(program: Program) -> Program:
             parts = [builder.moved(x, where) for x in whole[value].parts()]
             where.append(builder.add(Op(pile, (), {"axis": 0}, op.spec, op.place), parts))
         else:
-            where.append(copied(builder, op, [builder.moved(x, where) for x in op.operands]))
+            where.append(carried_over(builder, op, where))
     return remove_dead(builder.program(program, where))
 
 

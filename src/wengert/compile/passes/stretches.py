@@ -19,7 +19,7 @@ import numpy as np
 from wengert.compile.passes.identity import Keys, key
 from wengert.compile.passes.inference import is_elementwise
 from wengert.compile.passes.periods import FEWEST, Stretch
-from wengert.compile.program import Operand, Program, Spec
+from wengert.compile.program import Operand, Program, Spec, spec_of
 from wengert.primitives.indexing import read, write
 from wengert.primitives.joining import join, pile
 from wengert.primitives.products import matmul
@@ -203,19 +203,29 @@ class Codes:
         self.program = program
         self._keys = Keys()
         self._constants: dict[int, Constant] = {}
+        self._constant_specs: dict[int, Spec] = {}
+        self._specs: dict[int, tuple[Spec, int]] = {}  # numbers of specs, by identity
         flat: list[int] = []
         offsets: list[int] = []
         keys: list[int] = []
         self.places: list[tuple[int, ...]] = []  # the integers in the path of a read or write
+        specs = [self._spec_number(spec) for spec in program.inputs]
         for op in program.ops:
             offsets.append(len(flat))
-            codes = [self._code(x) for x in op.operands]
-            flat += codes
             parameters, places = self._masked(op.primitive, op.parameters)
             self.places.append(places)
-            specs = [program.spec(x) for x in op.operands]
-            found = (id(op.primitive), parameters, op.spec, *specs)
-            keys.append(self._keys.number(found))
+            spec = self._spec_number(op.spec)
+            found = [id(op.primitive), parameters, spec]
+            specs.append(spec)
+            for x in op.operands:
+                if type(x) is int:
+                    flat.append(x)
+                    found.append(specs[x])
+                else:
+                    code = self._code(x)
+                    flat.append(code)
+                    found.append(self._spec_number(self._constant_specs[code]))
+            keys.append(self._keys.number(tuple(found)))
         offsets.append(len(flat))
         self.flat = np.array(flat, np.int64)
         self.offsets = np.array(offsets, np.int64)
@@ -244,8 +254,16 @@ class Codes:
         if isinstance(operand, int):
             return operand
         code = -1 - self._keys.content(operand.value)
-        self._constants.setdefault(code, operand)
+        if code not in self._constants:
+            self._constants[code] = operand
+            self._constant_specs[code] = spec_of(operand.value)
         return code
+
+    def _spec_number(self, spec: Spec) -> int:
+        held = self._specs.get(id(spec))
+        if held is None:
+            held = self._specs[id(spec)] = (spec, self._keys.number(spec))
+        return held[1]
 
     def _masked(self, primitive: Any, parameters: dict[str, Any]) -> tuple[Hashable, Any]:
         """A key of the parameters without the integers of a path; and these."""

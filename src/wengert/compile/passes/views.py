@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from wengert.compile.passes.identity import key
-from wengert.compile.passes.inference import copied, infer, spec_in
+from wengert.compile.passes.inference import carried_over, copied, infer, spec_in
 from wengert.compile.program import Builder, Op, Operand, Program, Spec
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import follow, read, write
@@ -22,20 +22,22 @@ _MAKERS: dict[str, tuple[Primitive, str]] = {
     "transpose": (permute, "axes"),
     "broadcast": (broadcast, "shape"),
 }
+_PATHS = frozenset({read, write})
 
 
 def name_views(program: Program) -> Program:
     """Write the first steps of paths, up to an index, as operations."""
-    if not any(_begins(op) for op in program.ops):
+    if not any(op.primitive in _PATHS and _begins(op) for op in program.ops):
         return program
     builder = Builder(program.inputs, program.names)
     where: list[Operand] = list(range(len(program.inputs)))
     known: dict[Any, Operand] = {}
     for op in program.ops:
+        if op.primitive not in _PATHS or not _begins(op):
+            where.append(carried_over(builder, op, where))
+            continue
         operands = [builder.moved(x, where) for x in op.operands]
-        if not _begins(op):
-            where.append(copied(builder, op, operands))
-        elif op.primitive is read:
+        if op.primitive is read:
             where.append(_named(op, operands[0], builder, known))
         else:
             where.append(_written(op, operands, builder, known))
