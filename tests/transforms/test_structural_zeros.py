@@ -10,8 +10,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import wengert as wg
+from wengert.primitives.adjoints import like_of
 from wengert.primitives.logsumexp import logsumexp
+from wengert.primitives.registry import REGISTRY
 from wengert.tape import structural
+from wengert.tape.structural import Masked, _pull
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::RuntimeWarning"
@@ -251,3 +254,26 @@ def test_the_masked_sweep_stays_linear_in_reads_and_writes(monkeypatch: pytest.M
         return touched
 
     assert work(400) < 12 * work(40)
+
+
+DECLARED = [(p, s) for p in REGISTRY if p.live is not None for s in p.samples]
+
+
+@pytest.mark.parametrize(("primitive", "sample"), DECLARED, ids=str)
+def test_what_a_rule_says_is_zero_by_structure_is_what_it_gives(
+    primitive: Any, sample: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = sample.args
+    saved = (*values, primitive.function(*values, **sample.kwargs))
+    likes = tuple([like_of(x) for x in values])
+    adjoint = np.ones_like(saved[-1])
+
+    def masks() -> list[Any]:
+        parents = tuple(range(len(values)))
+        parts = _pull(primitive, Masked(adjoint, None), parents, saved, likes, sample.kwargs)
+        return [np.broadcast_to(True if p.mask is None else p.mask, p.value.shape) for p in parts]
+
+    declared = masks()
+    monkeypatch.setattr(primitive, "live", None)  # so that random numbers say it
+    for one, other in zip(declared, masks(), strict=True):
+        assert np.array_equal(one, other)

@@ -449,8 +449,11 @@ class _Traced(Template):
             self.reason = f"a decision was not {guard_text(failed.expected, line)}"
 
     def owned(self) -> list[Any]:
-        """The outputs as they were while tracing, in memory of their own."""
-        values = [concrete(x) for x in self.values]
+        """The outputs as NumPy computes them, in memory of their own."""
+        try:
+            values = [concrete(x) for x in self.values]
+        except LateError as late:
+            raise late.error from None
         return [x.copy() if isinstance(x, np.ndarray) else x for x in values]
 
     def report(self, path: Path) -> PathReport:

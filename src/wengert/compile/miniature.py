@@ -4,7 +4,7 @@ A `blank` has the shape, dtype, kind and layout in memory of a result, and no nu
 nobody has touched, or a number that is NaN. Most operations treat all lengths alike, so their
 function is run once on arrays of a few elements, a length of its own for each length among the
 operands, and what NumPy gives there is enlarged. Views and moves are done on the blanks themselves.
-The one difficulty is what cannot be told so (data-dependent shapes, errors): there is no blank then.
+The one difficulty is what cannot be told so, data-dependent shapes and errors: then there is none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from wengert.compile.passes.inference import is_view
 from wengert.primitives.einsum import contract, plan
 from wengert.primitives.family import Primitive
-from wengert.primitives.indexing import follow, read, write
+from wengert.primitives.indexing import follow, write
 from wengert.primitives.registry import REGISTRY
 from wengert.primitives.taking import fill, scatter
 
@@ -102,11 +102,13 @@ def _written(primitive: Primitive, values: Any, parameters: Any, known: Sequence
     path = (("getitem", fill(parameters["template"], indices)),) if indices else parameters["path"]
     # The part to be written: of memory that is nowhere, if it would be copied.
     is_seen = is_view(path) and whole.flags.c_contiguous
-    part = follow(whole if is_seen else np.broadcast_to(np.zeros((), whole.dtype), whole.shape), path)
+    nowhere = np.broadcast_to(np.zeros((), whole.dtype), whole.shape)
+    part = follow(whole if is_seen else nowhere, path)
     if np.broadcast_shapes(np.shape(value), part.shape) != part.shape:
         return None
+    kind = whole.dtype.kind
     if type(value) in _PYTHON:
-        is_safe = whole.dtype.kind == "c" or (whole.dtype.kind == "f" and type(value) is not complex)
+        is_safe = kind == "c" or (kind == "f" and type(value) is not complex)
     else:
         is_safe = np.can_cast(value.dtype, whole.dtype, "same_kind")
     return np.empty_like(whole) if is_safe else None

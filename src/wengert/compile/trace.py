@@ -160,8 +160,8 @@ class Recorder(Trace):
         if len(ops) >= self._look:
             self._check_budget()
         if primitive in _REGULAR:
-            grade1 = grades[own[0]] if is_own1 else grade_of(v1)
-            grade2 = grades[own[1]] if is_own2 else grade_of(v2)
+            grade1 = grades[x1.index] if is_own1 else grade_of(v1)
+            grade2 = grades[x2.index] if is_own2 else grade_of(v2)
             found = grade1 if grade1 > grade2 else grade2
         else:
             found = self._graded(primitive, own, spec)

@@ -198,7 +198,7 @@ def _pull(
     if isinstance(primitive, Elementwise):
         return _pull_elementwise(primitive, adjoint, parents, saved, likes, parameters)
     parts = primitive.pull(adjoint.clean, parents, saved, likes, parameters)
-    if adjoint.mask is None and primitive.live is not None:
+    if adjoint.mask is None and primitive.live is not None and like_of(adjoint.value).size:
         return [
             None if part is None else Masked(part, _triangle(kind, like_of(part).shape))
             for part, kind in zip(parts, primitive.live(**parameters), strict=True)
