@@ -41,7 +41,9 @@ def is_user_file(filename: str) -> bool:
     if filename.startswith("<frozen"):
         return False
     if filename.startswith("<"):  # a prompt, a doctest, a notebook cell
-        return filename != "<wengert>"
+        return filename not in ("<wengert>", "<stringsource>")
+    if filename.endswith((".pyx", ".pxd", ".pxi")):  # Cython names its sources by relative paths
+        return False
     path = os.path.abspath(filename)
     if path.startswith(_PACKAGE):
         return path.startswith(_DEMO)

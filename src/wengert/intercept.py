@@ -18,7 +18,7 @@ import numpy as plain_numpy
 from wengert import math, numpy
 from wengert.errors import is_user_file
 from wengert.tape.mirrors import SEAMS, mirror_of
-from wengert.tape.seams import mirror, mirror_conversions
+from wengert.tape.seams import mirror, mirror_conversions, mirror_type_tests
 
 MIRRORS: dict[ModuleType, ModuleType] = {plain_numpy: numpy, python_math: math}
 
@@ -37,7 +37,10 @@ for _plain, _ours in tuple(MIRRORS.items()):
 for _name in ("scipy.special", "scipy.linalg"):  # when user code has imported them
     SEAMS.late[_name] = functools.partial(_mirror_scipy, _name)
 mirror(plain_numpy.linalg, numpy.LINALG)
+mirror(plain_numpy.ma, numpy.MASKED)
 mirror_conversions(plain_numpy.vectorize.__call__.__globals__)
+for _name in ("chebyshev", "hermite", "hermite_e", "laguerre", "legendre", "polynomial"):
+    mirror_type_tests(vars(import_module(f"numpy.polynomial.{_name}")))
 mirror(plain_numpy.lib.stride_tricks, numpy.STRIDE_TRICKS)
 mirror(plain_numpy.fft, numpy.FFT)
 

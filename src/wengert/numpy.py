@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as _np
 
+from wengert.errors import UnsupportedFunctionError
 from wengert.primitives.registry import REGISTRY
 from wengert.tape.array import (
     Array,
@@ -135,7 +136,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, *args: Any, **kwargs: 
     if not isinstance(fill_value, Array):
         return _made(_np.full_like(a, fill_value, dtype, *args, **kwargs))
     filled = _np.broadcast_to(fill_value, kwargs.get("shape") or _np.shape(a)).copy()
-    return filled.astype(dtype or (a.dtype if hasattr(a, "dtype") else float))
+    return filled.astype(dtype or (a.dtype if hasattr(a, "dtype") else _np.asarray(a).dtype))
 
 
 def eye(*args: Any, **kwargs: Any) -> Any:
@@ -474,4 +475,29 @@ def sliding_window_view(
 STRIDE_TRICKS: dict[str, Callable[..., Any]] = {
     "as_strided": as_strided,
     "sliding_window_view": sliding_window_view,
+}
+
+
+# ----------------------------------------------------------------------------------------- numpy.ma
+
+
+def _without_masks(name: str) -> Callable[..., Any]:
+    original = getattr(_np.ma, name)
+
+    @functools.wraps(original)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(x, Array) and x.tape.is_traced for x in (*args, *kwargs.values())):
+            raise UnsupportedFunctionError(
+                f"numpy.ma.{name} has no rule in Wengert, so it cannot take a traced Array.",
+                "Use the values: np.where(mask, ..., ...), where=~mask, or the nan-functions.",
+            )
+        return original(*args, **kwargs)
+
+    return function
+
+
+MASKED: dict[str, Callable[..., Any]] = {
+    name: _without_masks(name)
+    for name in _np.ma.__all__
+    if callable(getattr(_np.ma, name)) and not isinstance(getattr(_np.ma, name), type)
 }

@@ -245,3 +245,21 @@ def test_gaussian_likelihood_gradient_agrees_with_the_textbook() -> None:
 
     alpha = np.linalg.solve(k, y)
     assert_allclose(wg.grad(f)(k), 0.5 * (np.linalg.inv(k) - np.outer(alpha, alpha)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (3, 3)])
+@pytest.mark.parametrize("rcond", [0.4, 0.7, 1e-3, 1.0, -1.0])
+def test_what_rcond_leaves_out_is_left_out_of_derivatives(shape: Any, rcond: float) -> None:
+    rng = np.random.default_rng(3)
+    a, b, weights = rng.normal(size=shape), rng.normal(size=shape[0]), rng.normal(size=shape[::-1])
+    wg.check_grads(lambda a: np.linalg.lstsq(a, b, rcond)[0], (a,), order=2)
+    wg.check_grads(lambda b: np.linalg.lstsq(a, b, rcond)[0], (b,), order=2)
+    if 0 < rcond < 1:
+        wg.check_grads(lambda a: np.sum(np.linalg.pinv(a, rcond) * weights), (a,), order=2)
+
+
+def test_numbers_of_pythons_go_through_reductions() -> None:
+    for function in (np.max, np.min, np.prod, np.linalg.norm, np.median, np.sum):
+        assert wg.grad(function)(0.7) == 1.0
+        assert wg.jvp(function, (0.7,), (2.0,))[1] == 2.0
+    assert wg.grad(np.ptp)(0.7) == 0.0

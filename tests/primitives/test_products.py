@@ -249,3 +249,24 @@ def test_roots_move_as_the_implicit_function_theorem_says() -> None:
     roots = np.arange(4.0)
     expected = -np.vander(roots, 5) / np.polyval(np.polyder(p), roots)[:, None]
     assert_allclose(found[1:], expected[1:], atol=1e-9)
+
+
+def test_several_polynomials_at_once_are_evaluated_as_numpy_does() -> None:
+    from_numpy = np.polynomial.chebyshev.chebval
+    table = np.array([[1.0, 2.0], [0.5, -1.0], [0.25, 3.0]])
+    x = np.array([0.3, -0.7])
+    for f in (
+        lambda x: from_numpy(x, table),
+        lambda c: from_numpy(x, c),
+        lambda x: np.polynomial.polynomial.polygrid2d(x, x, table),
+        lambda x: np.polynomial.polynomial.polyvalfromroots(x, table),
+    ):
+        source = table if f.__code__.co_varnames[0] == "c" else x
+        assert_allclose(wg.jvp(f, (source,), (source,))[0], f(source))
+        wg.check_grads(f, (source,), order=2)
+
+
+def test_arithmetic_of_polynomials_takes_traced_numbers() -> None:
+    legendre = np.polynomial.legendre
+    wg.check_grads(lambda x: legendre.legmul(x, [1.0, 2.0]), (0.7,), order=2)
+    wg.check_grads(lambda x: np.polynomial.polynomial.polydiv([1.0, 2.0], x)[0], (0.7,), order=2)

@@ -197,3 +197,18 @@ def test_apply_along_axis_places_what_a_slice_becomes() -> None:
 def test_apply_over_axes_keeps_dimensions() -> None:
     found = wg.grad(lambda x: np.sum(np.apply_over_axes(np.sum, x, [0, -1]) ** 2))(X)
     assert_allclose(found, np.full(X.shape, 2 * X.sum()), rtol=1e-14)
+
+
+def test_a_number_is_copied_into_an_array() -> None:
+    def f(x: Any) -> Any:
+        y = x * 2
+        np.copyto(y, 1.5, where=x > 1)
+        return np.sum(y**2)
+
+    assert_allclose(wg.grad(f)(np.array([0.5, 2.0])), [4.0, 0.0])
+
+
+def test_tolerances_may_be_traced() -> None:
+    ones = np.ones(2)
+    assert wg.grad(lambda x: x * np.allclose(ones, ones + 0.1, atol=x))(0.2) == 1.0
+    assert wg.grad(lambda x: x * np.isclose(1.0, 1.1, rtol=x))(0.01) == 0.0

@@ -138,13 +138,13 @@ kv = elementwise(
 )
 yn = elementwise(
     special.yn,
-    d=(_order, lambda x1, x2: _between(special.yv, -1)(1.0 * x1, x2)),
+    d=(_order, lambda x1, x2: _between(special.yv, -1)(1.0 * np.trunc(x1), x2)),  # as SciPy does
     formula=("", _neighbours.format("yv", "-")),
     samples=_numbers,
 )
 kn = elementwise(
     special.kn,
-    d=(_order, lambda x1, x2: -_between(special.kv, 1)(1.0 * x1, x2)),
+    d=(_order, lambda x1, x2: -_between(special.kv, 1)(1.0 * np.trunc(x1), x2)),
     formula=("", "-" + _neighbours.format("kv", "+")),
     samples=_numbers,
 )
@@ -247,6 +247,7 @@ def _spence_x(x: Any) -> Any:
 
 
 def _expn_x2(x1: Any, x2: Any) -> Any:
+    x1 = np.trunc(x1)  # as SciPy does
     lower = special.expn(np.maximum(x1 - 1, 0), x2)
     return np.where(x1 == 0, -np.exp(-x2) * (1 + 1 / x2) / x2, -lower)
 

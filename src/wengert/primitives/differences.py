@@ -96,20 +96,21 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
         call(normal(3, 4), x=_ascending),
         call(normal(3, 4), distinct(3, 4), axis=0),
         call(normal(4), None, positive(3)),
+        call(normal(2), normal(3, 2)),
     ],
 )
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Integral by the trapezoidal rule."""
     y = as_array(y)
-    axis = normalized_axis(axis, y.ndim)
+    along_y = normalized_axis(axis, y.ndim)
     if x is None:
         widths = dx
     else:
         x = as_array(x)
-        widths = np.diff(x, axis=axis if x.ndim != 1 else 0)
+        widths = np.diff(x, axis=axis if x.ndim != 1 else 0)  # x may have other axes than y
         if x.ndim == 1:
-            widths = np.reshape(widths, _column(y.ndim, axis))
-    sums = y[along(axis, slice(1, None))] + y[along(axis, slice(None, -1))]
+            widths = np.reshape(widths, _column(y.ndim, along_y))
+    sums = y[along(along_y, slice(1, None))] + y[along(along_y, slice(None, -1))]
     return np.sum(widths * sums / 2.0, axis)
 
 

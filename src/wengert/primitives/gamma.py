@@ -84,7 +84,7 @@ polygamma_of = elementwise(
 @derived(special.polygamma, samples=[call(1, positive(3)), call(0, positive(3, 4))])
 def polygamma(n: Any, x: Any) -> Any:
     """Derivative of order `n` of psi."""
-    return polygamma_of(n, x)
+    return polygamma_of(np.asarray(n) if isinstance(n, list | tuple) else n, x)
 
 
 def _zeta_q(x: Any, q: Any) -> Any:

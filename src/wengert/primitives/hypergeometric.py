@@ -282,7 +282,7 @@ wright_bessel = elementwise(
 
 def _lower(n: Any) -> Any:
     """The degree of the derivative; the factor n makes up for the degree 0."""
-    return np.maximum(n - 1, 0)
+    return np.where(n == 0, 0, n - 1)
 
 
 def _derivative_of_jacobi(n: Any, a: Any, b: Any, x: Any) -> Any:

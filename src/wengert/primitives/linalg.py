@@ -25,6 +25,11 @@ _GOLUB = (
     "problems whose variables separate, SIAM J. Numer. Anal. 10(2) (1973)"
 )
 
+_SPECTRAL = (
+    "V. Noferini, A formula for the Frechet derivative of a generalized matrix function, SIAM J. Matrix "
+    "Anal. Appl. 38(2) (2017)"
+)
+
 
 # ----------------------------------------------------------------------------------- solve and inverse
 
@@ -247,12 +252,66 @@ pinv_cut = general(
 )
 
 
+# By a larger rcond the inverse leaves out singular values that are not rounding errors. What it inverts is
+# then not `a` but a part of it, whose derivative has the gaps between values kept and left out below.
+
+
+def _spectral_move(a: Any, change: Any, rcond: Any) -> Any:
+    """The change of ``U f(s) V.H`` with ``f = 1/s`` where s is kept, 0 elsewhere, by that of `a`."""
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    kept = s > np.asarray(rcond)[..., None] * np.max(s, axis=-1, keepdims=True, initial=0)
+    inverse = np.where(kept, 1 / np.where(kept, s, 1), 0)
+    both, one = kept[..., :, None] & kept[..., None, :], kept[..., :, None] ^ kept[..., None, :]
+    product = inverse[..., :, None] * inverse[..., None, :]
+    gap = np.where(one, s[..., :, None] - s[..., None, :], 1)
+    rise = inverse[..., :, None] - inverse[..., None, :]
+    even = np.where(both, -product, np.where(one, rise / gap, 0))
+    reach = np.where(both | one, s[..., :, None] + s[..., None, :], 1)
+    odd = np.where(both | one, (inverse[..., :, None] + inverse[..., None, :]) / reach, 0)
+    v = dagger(vh)
+    inner = dagger(u) @ change @ v
+    turned = dagger(inner)
+    out = u @ (even * (inner + turned) / 2 + odd * (inner - turned) / 2) @ vh
+    square = inverse**2
+    left, right = change @ v - u @ inner, dagger(u) @ change - inner @ vh
+    return out + (left * square[..., None, :]) @ vh + u @ (square[..., :, None] * right)
+
+
+pinv_part = general(
+    lambda a, *, rcond: np.linalg.pinv(a, rcond),
+    name="pinv_part",
+    operands=("a",),
+    vjp=lambda adjoint, a, *, rcond: conjugated(_spectral_move(a, adjoint.mT, rcond)),
+    jvp=lambda tangent, a, *, rcond: dagger(_spectral_move(a, tangent, rcond)),
+    formula="the change of V f(s) U.H, by the differences f(s[i]) - f(s[j]) over s[i] - s[j]",
+    source=_SPECTRAL,
+    batch="leading",
+    samples=[
+        call(well_conditioned(3, 3), rcond=0.6),
+        call(normal(4, 3), rcond=0.5),
+        call(normal(2, 3, 4), rcond=0.4),
+        call(complex_normal(3, 2), rcond=0.5),
+    ],
+)
+
+
+def _is_rounding(rcond: Any, dtype: Any) -> bool:
+    """True if what `rcond` leaves out is so small that the formula for a matrix of full rank holds."""
+    return bool(np.max(rcond) <= np.sqrt(np.finfo(dtype).eps))
+
+
+def inverted(a: Any, rcond: Any) -> Any:
+    """The pseudo-inverse, by the rule that holds for what `rcond` leaves out."""
+    return (pinv_cut if _is_rounding(rcond, a.dtype) else pinv_part)(a, rcond=rcond)
+
+
 @derived(
     np.linalg.pinv,
     samples=[
         call(normal(3, 2)),
         call(normal(2, 3), rtol=None),
         call(well_conditioned(3, 3), hermitian=True),
+        call(normal(3, 2), 0.5),
     ],
 )
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, **given: Any) -> Any:
@@ -267,7 +326,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, **given: Any) -> An
         rcond = given.get("rtol", 1e-15)
     if rcond is None:
         rcond = max(a.shape[-2:]) * float(np.finfo(a.dtype).eps)
-    return pinv_cut(from_triangle(square(a), lower=True) if hermitian else a, rcond=rcond)
+    return inverted(from_triangle(square(a), lower=True) if hermitian else a, rcond)
 
 
 def _is_zero(adjoint: Any) -> bool:
@@ -365,6 +424,15 @@ least_squares = general(
 )
 
 
+def _partly_solved(a: Any, b: Any, rcond: Any) -> tuple[Any, Any, Any]:
+    """As `least_squares`, where singular values are left out that are no rounding errors."""
+    x, s = pinv_part(a, rcond=rcond) @ b, np.linalg.svdvals(a)
+    rows, columns = a.shape
+    squares = np.sum(np.abs(b - a @ x) ** 2, axis=0)
+    is_given = rows > columns and bool(np.all(s > rcond * np.max(s)))
+    return x, squares if is_given else squares[:0], s
+
+
 # The rank is an integer, which check_grads refuses to differentiate: tests/primitives/test_linalg.py checks.
 @derived(
     np.linalg.lstsq,
@@ -383,9 +451,14 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
             )
     if a.shape[0] != sides.shape[0]:
         raise np.linalg.LinAlgError("Incompatible dimensions")
+    eps_dtype = np.result_type(a.dtype, b.dtype, np.float32)
+    eps = float(np.finfo(eps_dtype).eps)
     if rcond is None:
-        rcond = float(np.finfo(np.result_type(a.dtype, b.dtype, np.float32)).eps) * max(a.shape)
-    x, residuals, s = least_squares(a, sides, rcond=rcond)
+        rcond = eps * max(a.shape)
+    elif not 0 < rcond < 1:  # LAPACK then takes the machine's precision
+        rcond = eps
+    solved = least_squares if _is_rounding(rcond, eps_dtype) else _partly_solved
+    x, residuals, s = solved(a, sides, rcond=rcond)
     rank = np.sum(s > rcond * np.max(s, initial=0), dtype=np.int32)
     if surely(rank < min(a.shape)):
         residuals = residuals[:0]

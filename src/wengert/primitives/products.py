@@ -22,6 +22,8 @@ from wengert.primitives.shaping import as_array
 
 def conjugated(x: Any) -> Any:
     """The complex conjugate; a real array as it is, without an entry of its own."""
+    if isinstance(x, float | int):  # Python's, which have no dtype
+        return x
     return np.conjugate(x) if x.dtype.kind == "c" else x
 
 

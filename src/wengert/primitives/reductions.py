@@ -87,6 +87,7 @@ _SMALL = 4096  # elements
 
 def spread(a: Any, like: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     """A reduced array, broadcast back along the reduced axes."""
+    like = as_array(like)
     if like.size <= _SMALL and (isinstance(a, float) or type(a) is np.ndarray):
         out = np.empty(like.shape, like.dtype)  # filling is cheaper than a view
         out[...] = a if isinstance(a, float) else with_axes(a, like, axis, keepdims)
@@ -188,6 +189,7 @@ def mean(
 
 def _taken(a: Any, out: Any, axis: tuple[int, ...], keepdims: bool) -> tuple[Any, Any]:
     """Which elements the result is, and how many; a NaN comes from none."""
+    a = as_array(a)  # a number of Python's has no dtype
     taken = a == with_axes(out, a, axis, keepdims)
     count = add_up(np.where(taken, np.ones((), a.dtype), 0), axis=axis, keepdims=True)
     return taken, np.maximum(count, 1)
@@ -310,6 +312,7 @@ def products_of_others(a: Any) -> Any:
 
 def _others(a: Any, axis: tuple[int, ...]) -> Any:
     """`products_of_others` along several axes at once, in the shape of `a`."""
+    a = as_array(a)
     rest = tuple(k for k in range(a.ndim) if k not in axis)
     order = (*rest, *axis)
     moved = np.transpose(a, order)

@@ -72,8 +72,13 @@ decimal_round = locally_constant(
 binary_exponent = locally_constant(
     lambda x: np.frexp(x)[1], name="binary_exponent", batch="broadcast", samples=_one
 )
-isclose = locally_constant(np.isclose, ("a", "b"), batch="broadcast", samples=[*_two, call(normal(3), 1.0, rtol=0.5)])
 # fmt: on
+isclose = locally_constant(
+    np.isclose,
+    ("a", "b", "rtol", "atol"),
+    batch="broadcast",
+    samples=[*_two, call(normal(3), 1.0, rtol=0.5)],
+)
 
 
 @derived(np.sign, samples=[call(normal(3, 4), max_order=0), call(complex_normal(3))])
@@ -113,15 +118,15 @@ def isreal(x: Any) -> Any:
 
 
 @derived(np.isposinf, samples=_one)
-def isposinf(x: Any) -> Any:
+def isposinf(x: Any, out: Any = None) -> Any:
     """Where `x` is positive infinity."""
-    return np.logical_and(np.isinf(x), np.logical_not(_signbit(x, "isposinf")))
+    return np.logical_and(np.isinf(x), np.logical_not(_signbit(x, "isposinf")), out=out)
 
 
 @derived(np.isneginf, samples=_one)
-def isneginf(x: Any) -> Any:
+def isneginf(x: Any, out: Any = None) -> Any:
     """Where `x` is negative infinity."""
-    return np.logical_and(np.isinf(x), _signbit(x, "isneginf"))
+    return np.logical_and(np.isinf(x), _signbit(x, "isneginf"), out=out)
 
 
 def _signbit(x: Any, name: str) -> Any:

@@ -12,8 +12,8 @@ import numpy as np
 from scipy import linalg
 
 from wengert.errors import UnsupportedFunctionError
-from wengert.primitives.decompositions import dagger, from_triangle, square
-from wengert.primitives.family import derived
+from wengert.primitives.decompositions import dagger, eigh_of, from_triangle, square
+from wengert.primitives.family import derived, general
 from wengert.primitives.products import conjugated
 from wengert.primitives.samples import (
     call,
@@ -23,7 +23,7 @@ from wengert.primitives.samples import (
     well_conditioned,
 )
 from wengert.primitives.shaping import as_array
-from wengert.primitives.triangular import solve_triangular, triangle
+from wengert.primitives.triangular import GILES, solve_triangular, triangle
 
 # -------------------------------------------------------------------------------------------- systems
 
@@ -66,8 +66,9 @@ def triangular_solution(
 def cho_factor(
     a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True
 ) -> Any:
-    # SciPy leaves what it finds in the other triangle; here it is zero.
-    return np.linalg.cholesky(square(a), upper=not lower), bool(lower)
+    a = square(a)
+    factor = np.linalg.cholesky(a, upper=not lower)
+    return factor + triangle(a, 0.0, lower=not lower), bool(lower)  # what SciPy finds, it leaves
 
 
 _factor = np.array([[2.0, 0.5, -1.0], [0.5, 1.5, 0.5], [-1.0, 0.75, 3.0]])
@@ -218,6 +219,34 @@ def cholesky_factor_of(
     return np.linalg.cholesky(square(a), upper=not lower)
 
 
+def _pairs(a: Any, *, lower: bool) -> Any:
+    if a.ndim == 2:
+        return linalg.eigh(a, lower=lower) if a.size else np.linalg.eigh(a)
+    pairs = [_pairs(each, lower=lower) for each in a]
+    if not pairs:
+        return np.linalg.eigh(a)
+    return np.stack([values for values, _ in pairs]), np.stack([vectors for _, vectors in pairs])
+
+
+# SciPy calls another routine of LAPACK than NumPy, whose vectors differ by signs.
+eigenpairs = general(
+    _pairs,
+    name="eigenpairs",
+    operands=("a",),
+    vjp=eigh_of.rules,
+    jvp=eigh_of.jvps,
+    outputs=2,
+    formula=eigh_of.formula,
+    source=GILES,
+    batch="leading",
+    samples=[
+        call(positive_definite(3, 3), lower=True, max_order=1),
+        call(positive_definite(2, 3, 3), lower=False, max_order=1),
+        call(normal(0, 0), lower=True),
+    ],
+)
+
+
 @derived(
     linalg.eigh,
     name="scipy.linalg.eigh",
@@ -253,7 +282,7 @@ def eigh(
     chosen = slice(int(first), int(last) + 1)
     if eigvals_only:
         return np.linalg.eigvalsh(a)[..., chosen]
-    values, vectors = np.linalg.eigh(a)
+    values, vectors = eigenpairs(a, lower=True)
     if factor is not None:
         vectors = solve_triangular(dagger(factor), vectors, lower=False, unit_diagonal=False)
     return values[..., chosen], vectors[..., chosen]
@@ -387,8 +416,8 @@ def circulant(c: Any) -> Any:
 
 @derived(linalg.hankel, samples=[call(normal(3)), call(normal(3), normal(4))])
 def hankel(c: Any, r: Any = None) -> Any:
-    c = np.atleast_1d(as_array(c))
-    r = np.zeros_like(c) if r is None else np.atleast_1d(as_array(r))
+    c = np.ravel(as_array(c))
+    r = np.zeros_like(c) if r is None else np.ravel(as_array(r))
     along = np.concatenate((c, r[..., 1:]), axis=-1)
     return along[..., np.arange(c.shape[-1])[:, None] + np.arange(r.shape[-1])]
 

@@ -99,7 +99,7 @@ def argsort(
 ) -> Any:
     """Positions in ascending order."""
     _without_fields(order)
-    a, axis = _flattened(a, axis)
+    a, axis = _flattened(np.atleast_1d(as_array(a)), axis)
     return argsort_along(a, axis=axis, kind=kind, stable=stable)
 
 

@@ -56,7 +56,7 @@ spherical_k = _spherical(special.spherical_kn, -1, 1, _orders)
 def _front(function: Callable[..., Any], of_order: Any, sign: int, turn: int) -> Derived:
     @derived(function, samples=[call(2, positive(3)), call(1, positive(), derivative=True)])
     def front(n: Any, z: Any, derivative: bool = False) -> Any:
-        n, z = as_array(n), as_array(z)
+        n, z = np.trunc(as_array(n)).astype(int), as_array(z)  # as SciPy does
         if z.dtype.kind == "c":
             raise UnsupportedFunctionError(
                 f"{function.__name__} has a derivative for real arguments only.",

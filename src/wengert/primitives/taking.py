@@ -400,7 +400,8 @@ def putmask(a: Any, /, mask: Any, values: Any) -> None:
 
 @derived(np.copyto, samples=[call(normal(2, 3), normal(3), max_order=0)])
 def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
-    if not np.can_cast(src, dst.dtype, casting):
+    src = as_array(src)
+    if not np.can_cast(src.dtype, dst.dtype, casting):
         raise TypeError(
             f"Cannot cast array data to {dst.dtype!r} according to the rule {casting!r}"
         )

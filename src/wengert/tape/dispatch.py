@@ -58,7 +58,7 @@ def lift(x: Any) -> Any:
     if isinstance(x, Array):
         return x.current()
     if kind is np.ndarray:
-        return x if x.dtype.kind != "O" else stack(x)
+        return x if x.dtype.kind != "O" else _numbers(stack(x))
     if isinstance(x, list | tuple):
         return stack(x)
     if isinstance(x, np.ma.MaskedArray | np.matrix):  # np.asarray would drop what they mean
@@ -73,6 +73,14 @@ def lift(x: Any) -> Any:
             "Make it a number or an array first: float(fraction), matrix.toarray().",
         )
     return found
+
+
+def _numbers(cells: Any) -> Any:
+    """An object array of plain numbers alone, such as NumPy makes, as an array of numbers."""
+    if isinstance(cells, Array) or not cells.size:
+        return cells
+    found = np.array(cells.tolist())
+    return found if found.dtype.kind in "biufc" and found.shape == cells.shape else cells
 
 
 def _lost_meaning(kind: type) -> UnsupportedFunctionError:
@@ -253,6 +261,13 @@ def call(handler: Primitive | Derived, *args: Any, **kwargs: Any) -> Any:
     if len(args) == count and not kwargs:
         return apply(handler, tuple([lift(x) for x in args]), NOTHING)
     operands, parameters = bind(handler, args, kwargs)
+    for name, parameter in parameters.items():
+        if isinstance(parameter, Array):
+            raise UnsupportedFunctionError(
+                f"{handler.name} was given a traced {name}, in which it has no derivative.",
+                f"Pass {name} as a plain value: an argument of the function that is not "
+                "differentiated, or wg.stop_gradient(x).",
+            )
     return apply(handler, tuple([lift(x) for x in operands]), parameters)
 
 

@@ -87,6 +87,12 @@ def explained(error: Exception, held: Collection[Any] = ()) -> Exception:
             instead_of(spelled),
             line,
         )
+    if spelled and spelled.name.startswith("scipy.") and _is_beside_traced(error):
+        return UnsupportedFunctionError(
+            f"{spelled.name} cannot take a traced Array ({_said(error)}).",
+            instead_of(spelled),
+            line,
+        )
     is_refused = isinstance(error, TypeError) and "not supported for the input" in str(error)
     if called or is_refused:
         name = called.name if called else "A ufunc"
@@ -96,6 +102,16 @@ def explained(error: Exception, held: Collection[Any] = ()) -> Exception:
             line,
         )
     return error
+
+
+def _is_beside_traced(error: Exception) -> bool:
+    """True if user code was where it called what raised it with traced variables at hand."""
+    trace, seen = error.__traceback__, False
+    while trace is not None:
+        if is_user_file(trace.tb_frame.f_code.co_filename):
+            seen = any(_is_traced(x) for x in trace.tb_frame.f_locals.values())
+        trace = trace.tb_next
+    return seen
 
 
 def _refused_index(error: Exception) -> Array | None:
@@ -123,7 +139,11 @@ def _said(error: Exception) -> str:
 
 
 # What NumPy's functions written in C say of an object that is no array of theirs.
-_OF_ITERATORS_AND_MEMORY = ("holds references", "bytes-like object is required, not 'Array'")
+_OF_ITERATORS_AND_MEMORY = (
+    "holds references",
+    "bytes-like object is required, not 'Array'",
+    "'Array' object has no attribute '__array_interface__'",
+)
 
 
 def _wrapped(error: BaseException) -> BaseException | None:

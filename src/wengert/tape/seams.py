@@ -59,6 +59,18 @@ def mirror_conversions(namespace: dict[str, Any]) -> None:
     SEAMS.table.append(Seam(namespace, wrappers, originals))
 
 
+def mirror_type_tests(namespace: dict[str, Any]) -> None:
+    """Let ``isinstance(x, np.ndarray)``, in functions of one of NumPy's modules, hold for an Array.
+
+    What they do with other objects differs: `chebval` then takes several polynomials for others.
+    """
+
+    def is_instance(x: Any, kind: Any) -> bool:
+        return isinstance(x, kind) or (kind is np.ndarray and isinstance(x, Array))
+
+    SEAMS.table.append(Seam(namespace, {"isinstance": is_instance}, {"isinstance": isinstance}))
+
+
 def _wrapper(original: Any, replacement: Callable[..., Any]) -> Any:
     @functools.wraps(original)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
