@@ -260,3 +260,29 @@ def test_the_mean_of_nothing_has_an_empty_gradient():
     with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="empty slice"):
         gradient = wg.grad(np.mean)(np.zeros((0, 3)))
     assert gradient.shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_extremes_so_far_share_ties_as_the_extreme_of_the_elements_so_far(
+    name: str, axis: int
+) -> None:
+    ufunc = getattr(np, name)
+    x = np.random.default_rng(0).integers(0, 3, (6, 7)).astype(float)
+    weights = np.random.default_rng(1).normal(size=x.shape)
+
+    def at_once(x: Any) -> Any:
+        return np.sum(ufunc.accumulate(x, axis=axis) * weights)
+
+    def one_by_one(x: Any) -> Any:
+        rows, factors = np.moveaxis(x, axis, 0), np.moveaxis(weights, axis, 0)
+        parts = [ufunc.reduce(rows[: k + 1], axis=0) * factors[k] for k in range(len(factors))]
+        return np.sum(np.stack(parts))
+
+    expected = wg.grad(one_by_one)(x)
+    assert_allclose(wg.grad(at_once)(x), expected, atol=1e-12)
+    assert_allclose(wg.jvp(at_once, (x,), (weights,))[1], np.sum(expected * weights))
+    assert_allclose(wg.vmap(wg.grad(at_once))(np.stack([x, x]))[1], expected, atol=1e-12)
+    x[2, 3], x[3, 3], x[4, 1], x[1, 1] = np.inf, np.inf, -np.inf, np.nan
+    running = wg.jvp(lambda x: ufunc.accumulate(x, axis=axis), (x,), (weights,))[0]
+    assert_array_equal(running, ufunc.accumulate(x, axis=axis))

@@ -14,7 +14,7 @@ import numpy as np
 
 from wengert.primitives.family import derived, general, linear, locally_constant
 from wengert.primitives.indexing import write
-from wengert.primitives.reductions import add_up, normalized_axes, with_axes
+from wengert.primitives.reductions import add_up, normalized_axes, surely, with_axes
 from wengert.primitives.samples import call, distinct, normal
 
 _absent = np._NoValue
@@ -267,19 +267,31 @@ leaders = locally_constant(
 
 @derived((np.maximum, "accumulate"), name="maximum.accumulate", samples=_along)
 def maximum_accumulate(array: Any, axis: Any = 0, dtype: Any = None) -> Any:
-    """The largest so far; at a tie the derivative is that of the first."""
+    """The largest so far; equal elements share the derivative equally, as in `max`."""
     return _led(_converted(array, dtype), axis, True)
 
 
 @derived((np.minimum, "accumulate"), name="minimum.accumulate", samples=_along)
 def minimum_accumulate(array: Any, axis: Any = 0, dtype: Any = None) -> Any:
-    """The smallest so far; at a tie the derivative is that of the first."""
+    """The smallest so far; equal elements share the derivative equally, as in `min`."""
     return _led(_converted(array, dtype), axis, False)
 
 
 def _led(a: Any, axis: Any, larger: bool) -> Any:
     axis = _axis_number(axis, a.ndim)
-    return np.take_along_axis(a, leaders(a, axis=axis, larger=larger), axis)
+    first = leaders(a, axis=axis, larger=larger)
+    out = np.take_along_axis(a, first, axis)
+    places = np.arange(a.shape[axis]).reshape(-1, *(1,) * (a.ndim - axis - 1))
+    is_tie = (a == out) & (first != places)
+    if a.dtype.kind != "f" or surely(np.logical_not(np.any(is_tie))):
+        return out
+    # What is added is zero; its derivative turns that of the first of equal elements into their mean.
+    is_tie = is_tie & np.isfinite(a)
+    apart = np.cumsum(np.where(is_tie, a, 0) - np.where(is_tie, out, 0), axis)
+    count = np.cumsum(is_tie, axis)
+    since = apart - np.take_along_axis(apart, first, axis)
+    number = count - np.take_along_axis(count, first, axis)
+    return out + since / (number + 1).astype(a.dtype)
 
 
 # -------------------------------------------------------------------------------------- sums of segments
