@@ -16,6 +16,7 @@ from wengert.compile.access import Scan
 from wengert.compile.fuse import CALL, SCALARS, Division, Step
 from wengert.compile.passes.loop import loop as LOOP
 from wengert.compile.program import Operand, Program
+from wengert.compile.rows import Rows, runs
 from wengert.compile.views import Index
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
@@ -76,6 +77,8 @@ class Plan:
         Updates of an array that nobody reads any more: they write into it.
     bodies : dict
         The plan of what each loop repeats, by the loop's value.
+    rows : list of Rows
+        Steps that are computed together, a block of rows at a time.
     """
 
     program: Program
@@ -84,6 +87,7 @@ class Plan:
     arena: int
     in_place: set[int] = field(default_factory=set)
     bodies: dict[int, Plan] = field(default_factory=dict)
+    rows: list[Rows] = field(default_factory=list)
     summary: Summary = field(default_factory=Summary)
 
     @property
@@ -106,7 +110,8 @@ def plan(program: Program) -> Plan:
         locations[out] = Location("output", number)
     reads = [step_reads(division, step) for step in division.steps]
     in_place: set[int] = set()
-    arena = _place(division, reads, locations, in_place)
+    rows = runs(division, reads)
+    arena = _place(division, reads, locations, in_place, rows)
     bodies = {
         step.roots[0]: plan(division.op(step.roots[0]).parameters["body"])
         for step in division.steps
@@ -115,7 +120,7 @@ def plan(program: Program) -> Plan:
     summary = _summary(division, reads, arena, locations)
     for value, body in bodies.items():
         summary.include(body.summary, division.op(value).parameters["count"])
-    return Plan(program, division, locations, arena, in_place, bodies, summary)
+    return Plan(program, division, locations, arena, in_place, bodies, rows, summary)
 
 
 def step_reads(division: Division, step: Step) -> set[int]:
@@ -184,12 +189,15 @@ def _place(
     reads: list[set[int]],
     locations: dict[int, Location],
     in_place: set[int],
+    rows: Sequence[Rows],
 ) -> int:
     """Give every kept value a place in the arena; the arena's size."""
     last: dict[int, int] = {}
+    runs_of = {k: run for run in rows for k in range(run.first, run.last)}
+    ends_of = {k: run.last - 1 for k, run in runs_of.items()}
     for k, found in enumerate(reads):
         for value in found:
-            last[value] = k
+            last[value] = ends_of.get(k, k)  # the steps of a run are computed together
     for guard in division.program.guards:
         last[guard.value] = len(reads)
     free = _Free()
@@ -198,6 +206,8 @@ def _place(
     for k, step in enumerate(division.steps):
         for value in _results(division, step):
             if value in locations or value in division.aliases:
+                continue
+            if k in runs_of and runs_of[k].holds(value):
                 continue
             start = _reusable(division, step, value, last, k, sizes)
             if start is not None:
@@ -211,7 +221,7 @@ def _place(
             at = free.take(size)
             locations[value] = Location("arena", at)
             sizes[value] = size
-            ends.setdefault(last.get(value, k), []).append((at, size))
+            ends.setdefault(last.get(value, ends_of.get(k, k)), []).append((at, size))
         for at, size in ends.pop(k, ()):
             free.give(at, size)
     return free.end

@@ -21,6 +21,7 @@ from wengert.compile.native.types import (
     open_loop,
     store,
 )
+from wengert.compile.rows import Rows
 from wengert.compile.views import Affine
 
 
@@ -37,14 +38,21 @@ class Accumulator:
         Elements of the result.
     partials : int
         Where in the arena the blocks' partial results begin; -1 if there are none.
+    is_held : bool
+        Whether the result lies in the memory of a block of rows.
     """
 
-    def __init__(self, memory: Memory, value: int, shape: tuple[int, ...]):
+    def __init__(
+        self, memory: Memory, value: int, shape: tuple[int, ...], rows: Rows | None = None
+    ):
         self.memory, self.value = memory, value
+        self.is_held = rows is not None and rows.holds(value)
         self.op = memory.division.op(value)
         self.axes = tuple(self.op.parameters["axis"])
         kept = tuple([1 if k in self.axes else n for k, n in enumerate(shape)])
         strides = views.strides_of(kept)
+        if rows is not None and self.is_held:
+            strides = rows.strides(kept)
         self.strides = tuple([0 if k in self.axes else s for k, s in enumerate(strides)])
         self.size = self.op.spec.size
         self.partials, self.rows, self.count = -1, 0, 1
@@ -75,9 +83,13 @@ class Accumulator:
         if self.partials < 0 and outer is not None and self.strides[outer]:
             low = code.op(f"mul i64 %begin, {self.strides[outer]}")
             high = code.op(f"mul i64 %end, {self.strides[outer]}")
+        self.clear_range(code, slot, (low, high), self.size if low == "0" else 0)
+
+    def clear_range(self, code: Code, slot: str, ends: tuple[str, str], turns: int = 0) -> None:
+        """Let some of the results begin; `turns` is how many, if that is known."""
         index, body = code.names.fresh(), Code(code.names)
-        store(body, first, self._element(body, slot, index))
-        write_innermost(code, body.lines, index, (low, high), self.size if low == "0" else 0)
+        store(body, reduce.start(self.op), self._element(body, slot, index))
+        write_innermost(code, body.lines, index, ends, turns)
 
     def _element(self, code: Code, pointer: str, index: str) -> str:
         dtype = self.op.spec.dtype
@@ -126,11 +138,18 @@ class Accumulator:
 
 
 class Register:
-    """How one reduction accumulates in the innermost loop of a piece of a nest."""
+    """How one reduction accumulates in the innermost loop of a piece of a nest, at an index."""
 
-    def __init__(self, part: Accumulator, slot: str, elements: Elements, is_register: bool):
+    def __init__(
+        self,
+        part: Accumulator,
+        slot: str,
+        elements: Elements,
+        is_register: bool,
+        index: views.Index | None = None,
+    ):
         self.part, self.slot, self.elements, self.is_register = part, slot, elements, is_register
-        place = views.flat(views.axes(len(part.strides)), part.strides)
+        place = views.flat(index or views.axes(len(part.strides)), part.strides)
         self.place: Affine = elements.merged(place)
         if is_register:
             self.variable = Variable(elements.sections[0], part.op)
@@ -143,14 +162,24 @@ class Register:
         if self.is_register:
             self.variable.add(term, inner)
             return
-        pointer = self._pointer()
+        self.add_term(term)
+
+    def add_term(self, term: Scalar) -> None:
+        """Accumulate in memory."""
+        inner, pointer = self.elements.sections[-1], self._pointer()
         held = load(inner, pointer, self.part.op.spec.dtype, 0)
         store(inner, reduce.combine(self.part.op, inner, held, term), pointer)
 
     def _pointer(self) -> str:
         dtype = self.part.op.spec.dtype
         is_pair = dtype.kind == "c"
-        return self.elements.offset(self.slot, self.place, memory_type(dtype), is_pair)[0]
+        start = "%begin" if self.part.is_held else ""
+        kind = memory_type(dtype)
+        return self.elements.offset(self.slot, self.place, kind, is_pair, start=start)[0]
+
+    def replace(self, x: Scalar) -> None:
+        """Store all there is to accumulate."""
+        store(self.elements.sections[-1], x, self._pointer())
 
     def begin(self, code: Code) -> None:
         """Before the innermost loop."""

@@ -23,6 +23,7 @@ from wengert.compile.native.iterate import write_loop
 from wengert.compile.native.loops import Nest
 from wengert.compile.native.memory import ATTRIBUTES, PARAMETERS, TABLE, Memory, Pointers
 from wengert.compile.native.operands import contiguous, copy
+from wengert.compile.native.rows import Run
 from wengert.compile.native.signature import Signature
 from wengert.compile.native.types import Code, literal, llvm_type, load, store
 from wengert.compile.native.update import write_check, write_update
@@ -30,6 +31,7 @@ from wengert.compile.passes.loop import loop as LOOP
 from wengert.compile.plan import Plan
 from wengert.compile.plan import plan as make_plan
 from wengert.compile.program import GuardFailed, Program, Spec
+from wengert.compile.rows import Rows
 from wengert.tape.columns import Constant
 
 _WORTH_RELEASING = 100_000  # flops and bytes: some 50 us, beside which 0.1 us is little
@@ -124,8 +126,14 @@ class Writer:
     def write(self) -> None:
         for value in range(self.division.count):
             self._check(value)
+        runs = {run.first: run for run in self.memory.plan.rows}
+        together = {k for run in runs.values() for k in range(run.first, run.last)}
         for number, step in enumerate(self.division.steps):
             self.elements.home = step.home
+            if number in runs:
+                self._rows(runs[number], f"{self.name}.r{number}")
+            if number in together:
+                continue
             if step.home.rank == SCALARS:
                 self._stretch(step)
             elif step.home.rank == CALL:
@@ -135,6 +143,14 @@ class Writer:
                 for value in step.roots:
                     self._check(value)
         self._finish()
+
+    def _rows(self, rows: Rows, name: str) -> None:
+        """Steps that are computed together, a block of rows at a time."""
+        steps = self.division.steps[rows.first : rows.last]
+        Run(self.memory, rows, steps, name).write(self.code)
+        for step in steps:
+            for value in step.roots:
+                self._check(value)
 
     def write_body(self, memory: Memory, name: str) -> None:
         """Write the plan of a loop's body as a function of its own."""

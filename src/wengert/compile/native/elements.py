@@ -8,6 +8,7 @@ operands are known, so that nothing is computed in a loop that does not change t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from wengert.compile.native.types import (
     memory_type,
 )
 from wengert.compile.program import Op, Operand, spec_of
+from wengert.compile.rows import Rows
+from wengert.compile.rows import key as key_of
 from wengert.compile.views import Affine, Index, Symbol
 from wengert.tape.columns import Constant
 
@@ -47,6 +50,9 @@ class Elements:
         that is merged into a later one has no name: places in memory count in the later one.
     false : set of Condition
         What is known to hold nowhere in the nest.
+    rows : Rows, optional
+        The nest is for the block of rows that begins at ``%begin``, and these say what of it lies
+        in memory of its own.
     """
 
     def __init__(
@@ -60,8 +66,10 @@ class Elements:
         depth: int = 0,
         flags: str = "",
         false: frozenset[Condition] = frozenset(),
+        rows: Rows | None = None,
     ):
         self.division, self.home, self.pointer, self.false = division, home, pointer, false
+        self.rows = rows
         self.extents, self.axes = extents, axes
         self.sections = [Code(names) for _ in range(depth + 1)]
         for section in self.sections:
@@ -149,9 +157,8 @@ class Elements:
         return elementwise.select(self.sections[depth], test, number, zero, depth)
 
     def _load(self, operand: Operand, index: Index) -> Scalar:
-        division = self.division
-        spec = division.spec(operand)
-        pointer, depth = self.address(operand, views.flat(index, views.strides_of(spec.shape)))
+        spec = self.division.spec(operand)
+        pointer, depth = self.address(operand, index)
         return load(self.sections[depth], pointer, spec.dtype, depth)
 
     def _reads(self, value: int, index: Index) -> list[Alternative]:
@@ -274,7 +281,7 @@ class Elements:
         return inside
 
     def _looked_up(self, place: Found) -> Affine:
-        key = (_key(place.operand), place.at)
+        key = (key_of(place.operand), place.at)
         name = self._looked.get(key)
         if name is None:
             x = self.at(place.operand, place.at)
@@ -311,26 +318,44 @@ class Elements:
         """The depth at which a symbol is known."""
         return self._depths[symbol] if isinstance(symbol, str) else self.axes[symbol][1]
 
-    def address(self, operand: Operand, place: Affine) -> tuple[str, int]:
-        """A pointer to an element at a flat place, and the depth at which it is known."""
-        place = self.merged(place)
-        key = (_key(operand), place)
+    def address(self, operand: Operand, index: Index) -> tuple[str, int]:
+        """A pointer to the element of a value at an index, and the depth at which it is known."""
+        spec = self.division.spec(operand)
+        rows = self.rows if self.rows is not None and self.rows.holds(operand) else None
+        strides = views.strides_of(spec.shape) if rows is None else rows.strides(spec.shape)
+        place = self.merged(views.flat(index, strides))
+        key = (key_of(operand), place)
         found = self._places.get(key)
-        if found is None:
-            spec = self.division.spec(operand)
-            kind = memory_type(spec.dtype)
-            pointer, is_pair = self.pointer(operand), spec.dtype.kind == "c"
-            found = self.offset(pointer, place, kind, is_pair, spec.size)
-            self._places[key] = found
+        if found is not None:
+            return found
+        kind, pointer = memory_type(spec.dtype), self.pointer(operand)
+        if rows is None:
+            found = self.offset(pointer, place, kind, spec.dtype.kind == "c", spec.size)
+        else:
+            size = rows.block * prod(spec.shape[1:])
+            found = self.offset(pointer, place, kind, size=size, start="%begin")
+        self._places[key] = found
         return found
 
     def offset(
-        self, pointer: str, place: Affine, kind: str, is_pair: bool = False, size: int = 0
+        self,
+        pointer: str,
+        place: Affine,
+        kind: str,
+        is_pair: bool = False,
+        size: int = 0,
+        start: str = "",
     ) -> tuple[str, int]:
-        """A pointer to the element at a flat place of an array (of `size`: 0 is not checked)."""
+        """A pointer to the element at a flat place of an array (of `size`: 0 is not checked).
+
+        `start`: the place at which the pointer points, if not 0.
+        """
         if not place.terms and not place.constant:
             return pointer, 0
         name, depth = self.number(place.times(2) if is_pair else place)
+        if start:  # added, for that tells `lanes.py` that neighbours lie side by side
+            back = self.sections[0].op(f"sub nsw i64 0, {start}")
+            name = self.sections[depth].op(f"add nsw i64 {name}, {back}")
         if size and bounds.is_on():
             name = bounds.checked(self.sections[depth], name, size * (1 + is_pair))
         text = f"getelementptr inbounds {kind}, ptr {pointer}, i64 {name}"
@@ -340,10 +365,6 @@ class Elements:
         """A flat place in terms of the nest's own loops: merged axes count as one."""
         terms = [t for t in place.terms if isinstance(t[0], str) or self.axes[t[0]][0]]
         return Affine(place.constant, tuple(terms))
-
-
-def _key(operand: Operand) -> int:
-    return operand if isinstance(operand, int) else -1 - id(operand.value)
 
 
 def _is_uniform(constant: Constant) -> bool:

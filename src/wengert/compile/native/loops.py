@@ -27,7 +27,7 @@ from wengert.compile.native.types import Code, Names, Scalar, close_loop, open_l
 _BLOCK = 1024  # elements that one register accumulates, and the least that a block of rows has
 _MOST_PIECES = 16
 _PARTIALS = 32  # blocks of a reduction that keeps axes
-_THREADED = 400_000  # instructions, about, below which a nest is not worth a second thread
+THREADED = 400_000  # instructions, about, below which a nest is not worth a second thread
 _CHUNKS = 16  # into which a nest is cut for threads
 _PARTS = ("within", "outside")  # of a piece that a band divides
 _SMALL = 100  # the share of a nest below which vectors in a piece would not pay for being compiled
@@ -136,7 +136,7 @@ class Nest:
         outer = self.extent(self.groups[0])
         inner = prod(self.shape) // outer
         cost = sum([self.division.cost(value) for value in self.step.roots])
-        is_threaded = prod(self.shape) * cost > _THREADED
+        is_threaded = prod(self.shape) * cost > THREADED
         shared = [part.size for part in self.accumulators if self._is_shared(part)]
         if not shared:
             rows = -(-outer // _CHUNKS) if is_threaded else outer
@@ -190,7 +190,7 @@ class Nest:
             name=self.name, rows=rows, outer=outer, attributes=ATTRIBUTES
         )
         if is_threaded:
-            symbols["@wg_parallel_for"] = _PARALLEL_FOR
+            symbols["@wg_parallel_for"] = PARALLEL_FOR
             grain = -(-count // _CHUNKS)
             code.do(
                 f"call void @wg_parallel_for(ptr @{self.name}.blocks, ptr %context, i64 0, "
@@ -203,7 +203,7 @@ class Nest:
                 part.finish(code, f"{self.name}.finish{part.value}")
 
 
-_PARALLEL_FOR = "declare void @wg_parallel_for(ptr, ptr, i64, i64, i64)"
+PARALLEL_FOR = "declare void @wg_parallel_for(ptr, ptr, i64, i64, i64)"
 
 # A block is `rows` turns of the outer loop; `context` holds what every function of a plan takes.
 _BLOCKS = """
@@ -311,8 +311,7 @@ class _Piece:
 
     def _store(self, value: int, x: Scalar, inner: Code) -> None:
         spec = self.nest.division.specs[value]
-        place = views.flat(self.own, views.strides_of(spec.shape))
-        pointer, _ = self.elements.address(value, place)
+        pointer, _ = self.elements.address(value, self.own)
         store(inner, self.elements.converted(x, spec.dtype), pointer)
 
     def _inside(self) -> tuple[str, str]:

@@ -14,6 +14,8 @@ import numpy as np
 from wengert.compile.native.types import Code, Names
 from wengert.compile.plan import Plan
 from wengert.compile.program import Operand
+from wengert.compile.rows import Rows
+from wengert.compile.rows import key as key_of
 
 _ALIGN = 64
 _FAST = "reassoc nsz arcp contract afn "  # not "fast": NaN and infinity stay what they are
@@ -77,19 +79,29 @@ class Memory:
 
 
 class Pointers:
-    """Pointers to values, each found once, in the entry of a function."""
+    """Pointers to values, each found once, in the entry of a function.
 
-    def __init__(self, memory: Memory, code: Code):
-        self.memory, self.code = memory, code
+    What `rows` hold lies in the memory of a block, ``ptr %rows``.
+    """
+
+    def __init__(self, memory: Memory, code: Code, rows: Rows | None = None):
+        self.memory, self.code, self.rows = memory, code, rows
         self._found: dict[int, str] = {}
 
     def __call__(self, operand: Operand) -> str:
         """The SSA name of a pointer to the first element of a value."""
+        if self.rows is not None and self.rows.holds(operand):
+            return self._in_block(operand)
         key = operand if isinstance(operand, int) else -1 - self.memory.constant(operand.value)
         found = self._found.get(key)
         if found is None:
             found = self._found[key] = self._find(key)
         return found
+
+    def _in_block(self, operand: Operand) -> str:
+        assert self.rows is not None
+        at = self.rows.places[key_of(operand)]
+        return self.code.op(f"getelementptr inbounds i8, ptr %rows, i64 {at}")
 
     def _find(self, key: int) -> str:
         code = self.code

@@ -71,7 +71,7 @@ def _copy_element(elements: Elements, value: int) -> None:
     spec = division.specs[value]
     index = views.axes(len(spec.shape))
     x = elements.at(division.op(value).operands[0], index)
-    pointer, _ = elements.address(value, views.flat(index, views.strides_of(spec.shape)))
+    pointer, _ = elements.address(value, index)
     inner = elements.sections[-1]
     store(inner, elements.converted(x, spec.dtype), pointer)
 
@@ -89,7 +89,7 @@ def _write_element(elements: Elements, value: int) -> None:
     else:
         place = division.target(value)
     assert place is not None
-    pointer, _ = elements.address(value, views.flat(place, views.strides_of(spec.shape)))
+    pointer, _ = elements.address(value, place)
     inner = elements.sections[-1]
     if op.parameters["add"]:
         held = load(inner, pointer, spec.dtype, 0)

@@ -248,7 +248,12 @@ FACTORS = [
             lambda x, c, axis, keepdims: c * add_up(x, axis=axis, keepdims=keepdims),
             when=is_number_beside, exact=False),
     rewrite(lambda x, axis, keepdims: add_up(-x, axis=axis, keepdims=keepdims),
-            lambda x, axis, keepdims: -add_up(x, axis=axis, keepdims=keepdims), exact=False),
+            lambda x, axis, keepdims: 0 - add_up(x, axis=axis, keepdims=keepdims)),  # never -0.0
+    # Twice x is exact, and the order of a sum is ours: what two adjoints of a square add up to.
+    rewrite(lambda x, axis, keepdims: add_up(x + x, axis=axis, keepdims=keepdims),
+            lambda x, axis, keepdims: (
+                add_up(x, axis=axis, keepdims=keepdims) + add_up(x, axis=axis, keepdims=keepdims)
+            )),
     rewrite(lambda x, shape, axis: add_up(broadcast(x, shape=shape), axis=axis, keepdims=False),
             lambda x, shape, axis: (
                 add_up(x, axis=every_axis(x), keepdims=False) * times_as_many(x, shape)
