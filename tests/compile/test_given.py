@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
+import threading
+import types
 from typing import Any
 
 import numpy as np
@@ -86,12 +89,21 @@ def test_arrays_that_do_not_fit_are_refused(out: Any, message: str) -> None:
     for _ in range(2):
         with pytest.raises(ArgumentError, match=message):
             one.into(out, x)
+    for _ in range(3):  # natively from now on
+        one.into((np.empty(3), 0.0), x)
+    for _ in range(2):
+        with pytest.raises(ArgumentError, match=message):
+            one.into(out, x)
         assert_array_equal(BUFFER, np.zeros(8))
 
 
 def test_given_arrays_may_not_share_memory_with_each_other() -> None:
     one = compiled(lambda x: (x * 2, x * 3))
     buffer = np.zeros(5)
+    for _ in range(2):
+        with pytest.raises(ArgumentError, match=r"into out\[1\]: .* another array of out"):
+            one.into((buffer[:3], buffer[2:]), X)
+        one.into((np.empty(3), np.empty(3)), X)
     for _ in range(2):
         with pytest.raises(ArgumentError, match=r"into out\[1\]: .* another array of out"):
             one.into((buffer[:3], buffer[2:]), X)
@@ -128,3 +140,87 @@ def test_calls_with_given_arrays_keep_nothing() -> None:
     for _ in range(1000):
         one.into(out, x)
     assert [sys.getrefcount(each) for each in objects] == before
+
+
+def is_native(one: Any) -> bool:
+    return isinstance(one.into, types.BuiltinFunctionType)
+
+
+def _both_parts(x: Any, y: Any, *, scale: float = 1.0) -> Any:
+    return {"value": np.sum(x) * scale, "parts": [(x * y, "constant"), np.exp(y)]}
+
+
+def test_calls_with_given_arrays_are_native_where_calls_are() -> None:
+    one = compiled(_both_parts)
+    out = one(X, X + 1, scale=2.0)
+    one.into(out, X, X + 1, scale=2.0)
+    assert is_native(one) == (os.environ["WENGERT_COMPILE"] == "native")
+    for k in range(3):
+        found = one.into(out, X + k, X, scale=k + 0.5)
+        assert found["parts"][0][0] is out["parts"][0][0]
+        assert found["parts"][1] is out["parts"][1]
+        assert found["parts"][0][1] == "constant"
+        assert_allclose(found["value"], np.sum(X + k) * (k + 0.5))
+        assert_allclose(found["parts"][0][0], (X + k) * X)
+        assert_allclose(found["parts"][1], np.exp(X))
+    one.clear()
+    assert not is_native(one)
+
+
+def test_other_signatures_and_other_paths_go_on_from_native_calls() -> None:
+    one = compiled(lambda x: x * 2 if np.sum(x) > 0 else x - 1)
+    for _ in range(3):
+        for size in (3, 5):
+            x = np.arange(1.0, size + 1)
+            for given, expected in ((x, x * 2), (-x, -x - 1)):
+                out = np.empty(size)
+                assert one.into(out, given) is out
+                assert_array_equal(out, expected)
+
+
+def test_what_stands_in_place_of_numbers_is_ignored() -> None:
+    one = compiled(lambda x: (np.sum(x), None, [x + 1]))
+    out = [np.empty(3)]
+    for ignored in (None, object(), 1.0):
+        value, nothing, (array,) = one.into((ignored, None, out), X)
+        assert (value, nothing) == (3.0, None)
+        assert array is out[0]
+    with pytest.raises(ArgumentError, match="`out` is another"):
+        one.into((0.0, 1.0, out), X)
+
+
+def test_native_calls_with_given_arrays_keep_nothing_when_a_callback_raises() -> None:
+    def cut(x: Any) -> Any:
+        return np.linalg.inv(x)
+
+    one = compiled(cut)
+    good, bad, out = np.eye(3) * 2, np.zeros((3, 3)), np.empty((3, 3))
+    for _ in range(3):
+        one.into(out, good)
+    before = sys.getrefcount(out)
+    for _ in range(100):
+        with pytest.raises(np.linalg.LinAlgError):
+            one.into(out, bad)
+    assert sys.getrefcount(out) == before
+    assert_allclose(one.into(out, good), np.eye(3) / 2)
+
+
+def test_native_calls_with_given_arrays_from_many_threads() -> None:
+    one = compiled(lambda x: np.cumsum(np.exp(np.sin(x)) @ np.ones((200, 200))))
+    x = np.arange(200.0)
+    expected = one(x)
+    for _ in range(2):
+        one.into(np.empty(200), x)
+    found = [np.empty(200) for _ in range(8)]
+
+    def work(k: int) -> None:
+        for _ in range(50):
+            one.into(found[k], x)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for each in found:
+        assert_array_equal(each, expected)

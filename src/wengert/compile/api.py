@@ -100,6 +100,7 @@ class _Entry:
         self.chain: Chain | None = None  # native calls; None if there are none
         self.copies: dict[str, str] = {}  # arguments that are copied at each call, and why
         self.eager = ""  # why it runs as plain Python; empty while it does not
+        self.has_into = False  # whether a native call of `into` was made, or tried
 
 
 class Compiled(Viewed):
@@ -114,6 +115,7 @@ class Compiled(Viewed):
         self._budget, self._options = budget, options
         self._entries: dict[Any, _Entry] = {}
         self._chains: list[Chain] = []  # of the signatures that have native calls, by age
+        self._written: list[Any] = []  # native calls of `into`, a signature each, by age
         self._lock = threading.RLock()
         self._has_warned = False  # of arguments that are written into
 
@@ -176,12 +178,17 @@ class Compiled(Viewed):
         >>> found["sine"] is sine
         True
         """
+        return self._into(out, *args, **kwargs)
+
+    def _into(self, out: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """A call of `into` that no native entry takes."""
         bound = None if depth() else self._signature.bind(args, kwargs)
         entry = None if bound is None else self._entries.get(bound.key)
         if bound is not None and entry is not None and not entry.eager:
             given = Given(out, bound.inputs, self.name)
             path, found = entry.paths.run(bound.inputs, given.buffers)
             if path is not None:
+                self._link_into(entry, path)
                 return given.result(path, found)
         result = self(*args, **kwargs)
         return Given(out, tree.leaves((args, kwargs)), self.name).filled(result)
@@ -304,7 +311,9 @@ class Compiled(Viewed):
         with self._lock:
             self._entries.clear()
             self._chains.clear()
+            self._written.clear()
             type(self).__call__ = Compiled.__call__  # type: ignore[method-assign]
+            type(self).into = Compiled.into  # type: ignore[method-assign]
 
     # --------------------------------------------------------------------------------- new paths
 
@@ -390,6 +399,21 @@ class Compiled(Viewed):
         else:
             type(self).__call__ = staticmethod(path.entry.call)  # type: ignore[method-assign]
         self._chains.append(entry.chain)
+
+    def _link_into(self, entry: _Entry, path: Path) -> None:
+        """Let native calls of `into` take the first path of a signature that was written by one."""
+        with self._lock:
+            if entry.has_into or path.entry is None:
+                return
+            entry.has_into = True
+            native = path.lowered.bind_into(self._into)
+            if native is None:
+                return
+            if self._written:
+                self._written[-1].targets[0] = native.call
+            else:
+                type(self).into = staticmethod(native.call)  # type: ignore[method-assign]
+            self._written.append(native)
 
     def _recorded(
         self, bound: Bound, args: tuple[Any, ...], kwargs: dict[str, Any]

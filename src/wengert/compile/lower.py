@@ -77,6 +77,10 @@ class Lowered:
         """What native calls go through (`native/call.py`); None if there are none."""
         return None if self.native is None else self.native.bind(fallback)
 
+    def bind_into(self, fallback: Callable[..., Any]) -> Any:
+        """The same for calls that are given arrays for their result."""
+        return None if self.native is None else self.native.bind_into(fallback)
+
     def __call__(self, inputs: Sequence[Any], given: Sequence[np.ndarray | None] = ()) -> list[Any]:
         if self.native is not None:
             return self.native.run(inputs, given)

@@ -8,6 +8,7 @@ Straight-line scalars are written into the plan itself; loop nests and calls are
 from __future__ import annotations
 
 import ctypes
+import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from wengert.compile.composites import CHECKED
 from wengert.compile.fuse import CALL, SCALARS, Home, Step
-from wengert.compile.native import bounds, call, calls, elementary, engine, library
+from wengert.compile.native import bounds, call, calls, elementary, engine, library, runtime
 from wengert.compile.native.callbacks import Callback, Callbacks
 from wengert.compile.native.elements import Elements
 from wengert.compile.native.iterate import write_loop
@@ -34,6 +35,7 @@ from wengert.compile.program import GuardFailed, Program, Spec
 from wengert.compile.rows import Rows
 from wengert.tape.columns import Constant
 
+_NUMBERS = itertools.count()  # of plans that other modules call
 _WORTH_RELEASING = 100_000  # flops and bytes: some 50 us, beside which 0.1 us is little
 _ARGUMENTS = "ptr %inputs, ptr %outputs, ptr %arena"
 _LONG = 400  # operations of straight-line code from which on each stretch is a function
@@ -321,7 +323,8 @@ class Native:
     def __init__(self, plan: Plan, *, is_fast: bool = False, signature: Signature | None = None):
         self.plan = plan
         self.module = Module(plan, is_fast=is_fast)
-        self._entry = None if signature is None else self._emit(signature)
+        self._signature = signature
+        self._entry = None if signature is None else self._emit(self.module.symbols, signature)
         library.install(self.module.symbols)
         self.unit = engine.Unit(self.module.text, self.module.effort)
         self.seconds = self.unit.seconds
@@ -331,19 +334,28 @@ class Native:
         self._function = prototype(self.unit.address("plan"))
         self._arenas: list[np.ndarray] = []  # that no call uses
 
-    def _emit(self, signature: Signature) -> call.Entry:
-        """Write the entry that Python calls into the module."""
+    def _emit(
+        self,
+        symbols: dict[str, str],
+        signature: Signature,
+        *,
+        plan: str = "plan",
+        takes_results: bool = False,
+    ) -> call.Entry:
+        """Write an entry that Python calls into a module."""
         call.install()
         summary, count = self.plan.summary, len(self.plan.program.guards)
         is_long = summary.flops + summary.moved > _WORTH_RELEASING
         arena = self.module.memory.arena
         return call.emit(
-            self.module.symbols,
+            symbols,
             signature,
+            plan=plan,
             arena_bytes=arena,
             guards=count,
             release_gil=is_long,
-            is_hot=self.module.is_short,
+            is_hot=self.module.is_short and not takes_results,
+            takes_results=takes_results,
         )
 
     @property
@@ -357,6 +369,18 @@ class Native:
         if self._entry is None or bounds.is_on():  # the entry does not look at what was noted
             return None
         return self._entry.bind(self.unit.address, owner=self, fallback=fallback)
+
+    def bind_into(self, fallback: Callable[..., Any]) -> call.Bound | None:
+        """The Python callable that takes arrays for its result; a module of its own, made now."""
+        signature = self._signature
+        if signature is None or bounds.is_on() or not call.can_take_results(signature):
+            return None
+        plan = f"wg_plan{next(_NUMBERS)}"
+        runtime.register({plan: self.unit.address("plan")})
+        symbols = {"@" + plan: f"declare i32 @{plan}(ptr, ptr, ptr)"}
+        entry = self._emit(symbols, signature, plan=plan, takes_results=True)
+        unit = engine.Unit("\n".join(symbols.values()), engine.LEAST)
+        return entry.bind(unit.address, owner=(self, unit), fallback=fallback)
 
     def _fill(self) -> None:
         table = self.unit.address(TABLE)

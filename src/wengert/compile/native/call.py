@@ -10,6 +10,7 @@ what must live as long as the callable: all of it hangs on the callable's ``__se
 from __future__ import annotations
 
 import ctypes
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from wengert.compile.native import callbacks, layout, objects, portable, runtime
 from wengert.compile.native.entry import ALIGN, DECLARED, STACK, Address, Writer
 from wengert.compile.native.layout import PYTHON
 from wengert.compile.native.objects import ArrayRecord
-from wengert.compile.native.signature import Signature
+from wengert.compile.native.signature import Signature, has_made, numbers
 
 
 class Bound(NamedTuple):
@@ -41,6 +42,7 @@ class Bound(NamedTuple):
 
 
 _FASTCALL_KEYWORDS = 0x0080 | 0x0002
+_MOST_PAIRS = 200  # of arrays that are compared: more take longer than Python's call
 _POINTERS = (Address, ArrayRecord)  # constants that are no objects for the machine code
 
 
@@ -54,6 +56,7 @@ def emit(
     guards: int = 0,
     release_gil: bool = False,
     is_hot: bool = True,
+    takes_results: bool = False,
 ) -> Entry:
     """Write the entry of a plan into a module.
 
@@ -77,6 +80,8 @@ def emit(
     is_hot : bool
         Whether LLVM optimises the entry and inlines the plan: worth its 10 ms for plans of
         some nanoseconds.
+    takes_results : bool
+        Whether a tree of arrays for the result comes before the arguments: `can_take_results`.
 
     Returns
     -------
@@ -93,10 +98,20 @@ def emit(
         call, targets = entry.bind(unit.address, owner=(unit, module), fallback=slow_path)
     """
     signature.check()
-    writer = Writer(symbols, signature, "" if is_hot else "noinline optnone ")
+    way = "" if is_hot else "noinline optnone "
+    writer = Writer(symbols, signature, way, takes_results=takes_results)
     if layout.is_known():
         symbols["@" + name] = writer.function(plan, name, arena_bytes, release_gil)
     return Entry(signature, plan, name, arena_bytes, guards, tuple(writer.constants))
+
+
+def can_take_results(signature: Signature) -> bool:
+    """True if an entry can be given the arrays of its result: plain trees, each array once."""
+    found = Counter(numbers(signature.result))
+    arrays = [k for k, spec in enumerate(signature.outputs) if spec.kind == "array"]
+    pairs = len(arrays) * (len(arrays) + len(signature.inputs))
+    is_plain = not has_made(signature.result) and all(found[k] == 1 for k in arrays)
+    return layout.is_known() and is_plain and pairs <= _MOST_PAIRS
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """Writes the entry of a compiled function as LLVM text: checks, the call of the plan, the result.
 
-What it reads of objects lies where `layout.py` says. The one difficulty is ownership on every way
-out: what the entry holds stands in one array, ``%owned``, that `wg_drop` empties.
+What it reads of objects lies where `layout.py` says. An entry may take a tree of arrays before its
+arguments, into which it writes the arrays of its result. The one difficulty is ownership on every
+way out: what the entry holds stands in one array, ``%owned``, that `wg_drop` empties.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,8 +61,16 @@ class Address(NamedTuple):
 class Writer:
     """Writes one entry. Branches of checks lead to ``mismatch``, those of failures to ``fail``."""
 
-    def __init__(self, symbols: dict[str, str], signature: Signature, attributes: str = ""):
+    def __init__(
+        self,
+        symbols: dict[str, str],
+        signature: Signature,
+        attributes: str = "",
+        *,
+        takes_results: bool = False,
+    ):
         self.attributes = attributes  # of its functions
+        self.before = int(takes_results)  # arguments that are none of the signature's
         self.symbols, self.signature = symbols, signature
         self.constants: list[Any] = []
         self.places: dict[Any, int] = {}  # of constants: by identity, addresses by value
@@ -70,6 +79,7 @@ class Writer:
         self.inputs: dict[int, str] = {}  # where the data of each input lies
         self.nested: list[str] = []  # arguments that a container holds: it may let go of them
         self.slots = 0  # of %owned
+        self.given: dict[int, str] = {}  # arrays that outputs are written into
         self.made: dict[int, int] = {}  # output -> slot of the object that it became
         self.records: dict[Any, ArrayRecord] = {}
         self.uses = Counter(numbers(signature.result))
@@ -133,13 +143,16 @@ class Writer:
 
     def function(self, plan: str, name: str, arena_bytes: int, release_gil: bool) -> str:
         code = self.code
-        count = len(self.signature.arguments)
+        count = len(self.signature.arguments) + self.before
         self.require_equal("i64", "%nargs", count)
         self.check_keyword_count()
         for k, tree in enumerate(self.signature.arguments):
-            self.check(tree, self.load("%args", 8 * k), is_nested=False)
+            self.check(tree, self.load("%args", 8 * (k + self.before)), is_nested=False)
         for word, tree in self.signature.keywords.items():
             self.check(tree, self.keyword(word), is_nested=False)
+        if self.before:
+            self.check_given(self.signature.result, self.load("%args", 0))
+            self.require_apart()
         first = len(code.lines)  # the array of what is owned begins here, when its size is known
         self.allocate_outputs()
         for pointer in self.nested:
@@ -226,7 +239,8 @@ done:
         names = ("ptr %kwnames", f"ptr {self.constant(sys.intern(name))}")
         place = self.call("wg_keyword", *names)
         self.require(self.code.op(f"icmp sge i64 {place}, 0"))
-        index = self.code.op(f"add i64 {place}, {len(self.signature.arguments)}")
+        before = len(self.signature.arguments) + self.before
+        index = self.code.op(f"add i64 {place}, {before}")
         return self.code.op(
             f"load ptr, ptr {self.code.op(f'getelementptr ptr, ptr %args, i64 {index}')}"
         )
@@ -253,20 +267,25 @@ done:
         self.require_equal("ptr", self.load(pointer, layout.TYPE), self.constant(kind))
 
     def check_container(self, tree: Any, pointer: str) -> None:
+        for part, item in self.items(tree, pointer):
+            self.check(part, item, is_nested=True)
+
+    def items(self, tree: Any, pointer: str) -> Iterator[tuple[Any, str]]:
+        """The parts of a container, and pointers to those of an object that must have as many."""
         if isinstance(tree, dict):
             self.require_equal("i64", self.call("PyDict_Size", f"ptr {pointer}"), len(tree))
             for key, part in tree.items():
                 operands = (f"ptr {pointer}", f"ptr {self.constant(key)}")
                 item = self.call("PyDict_GetItemWithError", *operands)
                 self.require(self.code.op(f"icmp ne ptr {item}, null"), "missing")
-                self.check(part, item, is_nested=True)
+                yield part, item
             return
         self.require_equal("i64", self.load(pointer, layout.SIZE, "i64"), len(tree))
         is_list = isinstance(tree, list)
         items = self.load(pointer, layout.LIST_ITEMS) if is_list and tree else pointer
         start = 0 if is_list else layout.TUPLE_ITEMS
         for k, part in enumerate(tree):
-            self.check(part, self.load(items, start + 8 * k), is_nested=True)
+            yield part, self.load(items, start + 8 * k)
 
     def check_array(self, spec: Spec, pointer: str) -> None:
         self.require(self.call("wg_fits", f"ptr {pointer}", f"ptr {self.record(spec)}"))
@@ -275,6 +294,45 @@ done:
         """A pointer to what native code knows of an array."""
         found = self.records.setdefault((spec.shape, spec.dtype), ArrayRecord(spec))
         return self.constant(found)
+
+    def check_given(self, tree: Any, pointer: str) -> None:
+        """Compare a tree of arrays with the result; where that has no array, all is ignored."""
+        if isinstance(tree, dict | list | tuple):
+            self.check_type(type(tree), pointer)
+            for part, item in self.items(tree, pointer):
+                self.check_given(part, item)
+        elif isinstance(tree, Static) and tree.value is None:  # to Python, a tree without leaves
+            self.require_equal("ptr", pointer, self.constant(None))
+        elif isinstance(tree, int) and self.signature.outputs[tree].kind == "array":
+            self.check_array(self.signature.outputs[tree], pointer)
+            flags = self.load(pointer, layout.FLAGS, "i32")
+            writable = self.code.op(f"and i32 {flags}, {layout.WRITABLE}")
+            self.require(self.code.op(f"icmp ne i32 {writable}, 0"))
+            self.given[tree] = pointer
+
+    def require_apart(self) -> None:
+        """No array that is written has memory in common with another."""
+        inputs = [
+            (self.inputs[k], spec)
+            for k, spec in enumerate(self.signature.inputs)
+            if spec.kind == "array"
+        ]
+        outputs = [
+            (self.load(pointer, layout.DATA), self.signature.outputs[k])
+            for k, pointer in self.given.items()
+        ]
+        for k, first in enumerate(outputs):
+            for second in [*inputs, *outputs[:k]]:
+                ends = [self.ends(*first), self.ends(*second)]
+                before, behind = (
+                    self.code.op(f"icmp ule ptr {ends[x][1]}, {ends[y][0]}")
+                    for x, y in ((0, 1), (1, 0))
+                )
+                self.require(self.code.op(f"or i1 {before}, {behind}"))
+
+    def ends(self, pointer: str, spec: Spec) -> tuple[str, str]:
+        """Where the memory of an array begins and ends."""
+        return pointer, self.at(pointer, spec.size * spec.dtype.itemsize)
 
     def check_static(self, value: Any, pointer: str) -> None:
         code = self.code
@@ -302,6 +360,11 @@ done:
         for k, spec in enumerate(self.signature.outputs):
             if spec.kind != "array":
                 place = self.at("%numbers", 16 * k)
+            elif k in self.given:
+                array = self.given[k]
+                self.call("Py_IncRef", f"ptr {array}")
+                self.made[k] = self.slot(array)
+                place = self.load(array, layout.DATA)
             else:
                 array = self.call("wg_make", f"ptr {self.record(spec)}")
                 self.made[k] = self.slot(array)

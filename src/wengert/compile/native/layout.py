@@ -24,6 +24,7 @@ LIST_ITEMS = 24  # a pointer to them
 # PyArrayObject
 DATA, NDIM, SHAPE, DESCR, FLAGS = 16, 24, 32, 56, 64
 READABLE = 0x0001 | 0x0100  # flags: C-contiguous and aligned
+WRITABLE = 0x0400
 # PyArray_Descr
 BYTEORDER, TYPE_NUM = 26, 28
 NATIVE_ORDERS = (ord("="), ord("|"))
@@ -81,13 +82,16 @@ def _arrays() -> bool:
     x = np.zeros((2, 3, 5), ">i2")
     dtype = x.dtype
     shape = _word(id(x) + SHAPE)
-    flags = [ctypes.c_int.from_address(id(y) + FLAGS).value for y in (x, x.T)]
+    other = x.T
+    other.flags.writeable = False
+    flags = [ctypes.c_int.from_address(id(y) + FLAGS).value for y in (x, other)]
     return (
         _word(id(x) + DATA) == x.ctypes.data
         and ctypes.c_int.from_address(id(x) + NDIM).value == 3
         and [_word(shape + 8 * k) for k in range(3)] == [2, 3, 5]
         and _word(id(x) + DESCR) == id(dtype)
         and [flag & READABLE == READABLE for flag in flags] == [True, False]
+        and [flag & WRITABLE for flag in flags] == [WRITABLE, 0]
         and ctypes.c_char.from_address(id(dtype) + BYTEORDER).value == b">"
         and ctypes.c_char.from_address(id(np.dtype(float)) + BYTEORDER).value == b"="
         and all(

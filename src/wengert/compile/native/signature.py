@@ -85,3 +85,12 @@ def numbers(tree: Any) -> Iterator[int]:
         assert type(tree) in (tuple, list), f"{type(tree)} in a tree"
         for part in tree:
             yield from numbers(part)
+
+
+def has_made(tree: Any) -> bool:
+    """True if a part of a result is made by a callable."""
+    if isinstance(tree, dict):
+        return any(map(has_made, tree.values()))
+    if isinstance(tree, tuple | list) and not isinstance(tree, Made):
+        return any(map(has_made, tree))
+    return isinstance(tree, Made)
