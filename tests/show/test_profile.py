@@ -153,6 +153,85 @@ def test_speedscope_gets_every_entry_below_its_phase_and_line(tmp_path):
     assert read["$schema"] == "https://www.speedscope.app/file-format-schema.json"
 
 
+# https://www.speedscope.app/file-format-schema.json, its part for sampled profiles.
+SPEEDSCOPE = {
+    "type": "object",
+    "required": ["$schema", "shared", "profiles"],
+    "additionalProperties": False,
+    "properties": {
+        "$schema": {"const": "https://www.speedscope.app/file-format-schema.json"},
+        "name": {"type": "string"},
+        "exporter": {"type": "string"},
+        "activeProfileIndex": {"type": "integer"},
+        "shared": {
+            "type": "object",
+            "required": ["frames"],
+            "properties": {
+                "frames": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["name"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "name": {"type": "string"},
+                            "file": {"type": "string"},
+                            "line": {"type": "integer"},
+                            "col": {"type": "integer"},
+                        },
+                    },
+                }
+            },
+        },
+        "profiles": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": [
+                    "type", "name", "unit", "startValue", "endValue", "samples", "weights",
+                ],
+                "additionalProperties": False,
+                "properties": {
+                    "type": {"const": "sampled"},
+                    "name": {"type": "string"},
+                    "unit": {
+                        "enum": [
+                            "none", "nanoseconds", "microseconds", "milliseconds", "seconds",
+                            "bytes",
+                        ]
+                    },
+                    "startValue": {"type": "number"},
+                    "endValue": {"type": "number"},
+                    "samples": {
+                        "type": "array",
+                        "items": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+                    },
+                    "weights": {"type": "array", "items": {"type": "number", "minimum": 0}},
+                },
+            },
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["trace", "nodes"])
+def test_the_file_is_what_speedscope_s_schema_asks_for(kind):
+    jsonschema = pytest.importorskip("jsonschema", reason="pip install nbclient")
+    if kind == "trace":
+        measured = profile(chain, np.ones(N), repeats=1)
+    else:
+        t = wg.Tape()
+        wg.Square(wg.ConstantNode(3.0, t), t)
+        measured = profile(t, repeats=1)
+    read = json.loads(json.dumps(measured.speedscope(), allow_nan=False))
+    jsonschema.validate(read, SPEEDSCOPE)
+    (one,) = read["profiles"]
+    count = len(read["shared"]["frames"])
+    assert all(number < count for sample in one["samples"] for number in sample)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(read | {"profiles": [{"type": "sampled"}]}, SPEEDSCOPE)
+
+
 def test_the_data_are_json():
     data = json.loads(json.dumps(profile(chain, np.ones(N)).to_dict()))
     assert data["function"] == "chain"
