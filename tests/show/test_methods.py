@@ -1,10 +1,14 @@
 """Every view of every kind of tape: what works, and what says why it does not."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 import wengert as wg
 from wengert.errors import ArgumentError, UnsavedCallError
+from wengert.show.sources import graph_of
 
 
 def f(x, y):
@@ -115,3 +119,54 @@ def test_a_gradient_tape_says_how_to_look_at_it():
     tape, target = gradient_tape()
     assert "tape.log(target)" in repr(tape)
     assert "multiply" in str(tape.log(target))
+
+
+def grouped(x):
+    def square(y):
+        return y * y
+
+    with wg.scope("first"):
+        h = square(x) + 1.0
+    return square(np.sin(h)) * 2.0
+
+
+def groups_of_node(graph, node):
+    """Names of the groups around a node, the outermost first."""
+    return [graph.groups[k].name for k in graph.path(node.group)]
+
+
+@pytest.mark.parametrize("kind", ["trace", "compiled", "program"])
+def test_calls_and_scopes_are_groups_in_every_view_of_a_function(kind):
+    if kind == "trace":
+        graph = graph_of(grouped, 2.0)
+    else:
+        compiled = wg.compile(grouped)
+        found, inputs = compiled.program(2.0)
+        graph = graph_of(compiled, 2.0) if kind == "compiled" else graph_of(found, *inputs)
+    outer = [
+        (node.operation, *groups_of_node(graph, node)) for node in graph.nodes if node.is_operation
+    ]
+    assert outer == [
+        ("multiply", "first", "square"),
+        ("add", "first"),
+        ("sin",),
+        ("multiply", "square"),
+        ("multiply",),
+    ]
+
+
+def test_a_program_keeps_no_frame_of_the_user():
+    class Big:
+        pass
+
+    def f(x):
+        held = Big()
+        kept.append(weakref.ref(held))
+        return x * x
+
+    kept = []
+    compiled = wg.compile(f)
+    compiled(3.0)
+    gc.collect()
+    assert kept
+    assert [reference() for reference in kept] == [None] * len(kept)

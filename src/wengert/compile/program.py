@@ -18,6 +18,7 @@ from wengert.primitives.adjoints import Like, like_of
 from wengert.primitives.family import Primitive
 from wengert.primitives.joining import part as PART
 from wengert.tape.columns import Constant, Place
+from wengert.tape.scopes import WHOLE, Group
 
 Operand = int | Constant
 
@@ -110,6 +111,16 @@ class Guard:
     place: Place | None = None
 
 
+class Groups(NamedTuple):
+    """Calls of functions and scopes: the groups, and the number of that of each operation."""
+
+    groups: tuple[Group, ...]
+    members: tuple[int, ...]
+
+
+NO_GROUPS = Groups((WHOLE,), ())
+
+
 @dataclass(frozen=True)
 class Program:
     """Straight-line code: inputs, operations, outputs, and the guards under which it holds.
@@ -126,6 +137,9 @@ class Program:
         In the order in which they were decided.
     names : tuple of str
         How user code calls the inputs.
+    groups : Groups
+        The calls and scopes that the operations were recorded in, for those who look; empty unless
+        the program is as it was traced.
     """
 
     inputs: tuple[Spec, ...]
@@ -133,6 +147,7 @@ class Program:
     outputs: tuple[Operand, ...]
     guards: tuple[Guard, ...] = ()
     names: tuple[str, ...] = field(default=())
+    groups: Groups = field(default=NO_GROUPS, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.ops)

@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from types import FrameType
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 
 from wengert.compile.constants import copied, is_same
 from wengert.compile.late import Late
-from wengert.compile.program import Guard, Op, Operand, Program, Spec, spec_of
+from wengert.compile.program import Groups, Guard, Op, Operand, Program, Spec, spec_of
 from wengert.errors import CapturedArrayError, TraceEndedError, is_user_file
 from wengert.primitives.adjoints import like_of
 from wengert.primitives.family import Primitive, locally_constant
@@ -34,6 +35,7 @@ from wengert.primitives.statistics import edges_of
 from wengert.tape.array import CONSTANTS, Array, Path, Trace, decided, from_outside, rebuild
 from wengert.tape.columns import Constant, Place, place
 from wengert.tape.regular import FINITE, GIVEN, REGULAR, grade, grade_of
+from wengert.tape.scopes import Calls, Scope, active_scope
 from wengert.tape.tape import NOTHING
 from wengert.tape.writing import put
 
@@ -85,6 +87,10 @@ class Recorder(Trace):
         self._look = min(max_ops, _EVERY)  # at how many operations the budget is looked at
         self._places: dict[tuple[int, int], Place] = {}  # by code object and instruction
         self._anchor: tuple[FrameType | None, Place | None] = (None, None)
+        self._calls = Calls()
+        self._entered: list[tuple[int, int]] = []  # from which operation on which group
+        self._frame: FrameType | None = None  # of the last operation; and its scope
+        self._scope = active_scope()
         self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._specs: dict[tuple[Any, Any], Spec] = {}  # of arrays
         self._late = Late()
@@ -98,8 +104,20 @@ class Recorder(Trace):
 
     def program(self, outputs: Sequence[Operand], names: Sequence[str] = ()) -> Program:
         """What was recorded."""
+        starts = [0, *(start for start, _ in self._entered), len(self.ops)]
+        numbers = [0, *(number for _, number in self._entered)]
+        members = [
+            number
+            for number, (start, stop) in zip(numbers, pairwise(starts), strict=True)
+            for _ in range(start, stop)
+        ]
         return Program(
-            tuple(self.inputs), tuple(self.ops), tuple(outputs), tuple(self.guards), tuple(names)
+            tuple(self.inputs),
+            tuple(self.ops),
+            tuple(outputs),
+            tuple(self.guards),
+            tuple(names),
+            Groups(tuple(self._calls.groups), tuple(members)),
         )
 
     # ------------------------------------------------------------------------------- recording
@@ -135,6 +153,8 @@ class Recorder(Trace):
     def end(self) -> None:
         """Stop recording: from now on, what uses a handle of this trace is refused."""
         self.has_ended = True
+        self._frame = None  # nor are the user's frames held any more
+        self._calls.end()
         self._anchor = (None, None)
 
     def binary(self, primitive: Primitive, operate: Any, x1: Any, x2: Any) -> Any:
@@ -292,10 +312,20 @@ class Recorder(Trace):
                 deep = frame
             steps += 1
             frame = frame.f_back
+        scope = active_scope()
+        if frame is not self._frame or scope is not self._scope:
+            self._enter(frame, scope)
         found = None if frame is None else self._place_in(frame)
         if deep is not None and not deep.f_code.co_flags & _GENERATOR:
             self._anchor = deep, found
         return found
+
+    def _enter(self, frame: FrameType | None, scope: Scope | None) -> None:
+        """User code goes on in another frame or scope than before."""
+        if scope is not self._scope:
+            self._calls.enter(scope)
+        self._frame, self._scope = frame, scope
+        self._entered.append((len(self.ops), self._calls.group_of(frame, scope)))
 
     def _place_in(self, frame: FrameType) -> Place:
         key = (id(frame.f_code), frame.f_lasti)

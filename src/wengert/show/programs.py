@@ -18,11 +18,10 @@ from wengert.errors import ArgumentError
 from wengert.primitives.adjoints import like_of
 from wengert.primitives.joining import part as PART
 from wengert.show.graph import Graph, Local, Node
-from wengert.show.readers import Builder, cached, input_kind, locals_of
+from wengert.show.readers import Builder, cached, input_kind, locals_of, without_root
 from wengert.show.text import expression_of, place_key
 from wengert.show.values import value_text
 from wengert.tape.columns import Constant, Place
-from wengert.tape.scopes import WHOLE
 from wengert.tape.sweep import Parts, backward
 from wengert.transforms.trace import unused
 
@@ -49,6 +48,8 @@ def program_graph(
     unknown = [None] * (count + len(program.ops))
     values = _program_values(program, args) if args else unknown
     adjoints = _program_adjoints(program, values) if args else unknown
+    groups, renumbered = without_root(*program.groups)
+    members = program.groups.members or [0] * len(program.ops)
     targets = {out for out in program.outputs if isinstance(out, int)}
     for k, spec in enumerate(program.inputs):
         kind = input_kind(names[k], names[:count], parameters)
@@ -56,8 +57,10 @@ def program_graph(
         told |= {"shape": spec.shape, "dtype": spec.dtype, "index": k, "is_target": k in targets}
         numbers.append(made.add(kind, names[k], **told))
     for k, op in enumerate(program.ops, count):
+        group = renumbered[members[k - count]]
         sources = [
-            made.constant(x.value) if isinstance(x, Constant) else numbers[x] for x in op.operands
+            made.constant(x.value, group) if isinstance(x, Constant) else numbers[x]
+            for x in op.operands
         ]
         operands = [names[x] if isinstance(x, int) else value_text(x.value) for x in op.operands]
         is_tuple = op.spec.kind == "tuple"
@@ -71,13 +74,14 @@ def program_graph(
             "parameters": op.parameters,
             "line": op.place.line if isinstance(op.place, Place) else None,
             "key": place_key(op.primitive.name, op.place),
+            "group": group,
             "index": k,
             "is_target": k in targets,
         }
         numbers.append(made.add("operation", names[k], **told))
         made.join(sources, numbers[-1], _live(op))
     local = functools.partial(_program_locals, program, values, names)
-    return Graph(made.nodes, made.edges, (WHOLE,), title, cached(local))
+    return Graph(made.nodes, made.edges, groups, title, cached(local))
 
 
 def _names(program: Program) -> list[str]:

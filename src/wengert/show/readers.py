@@ -83,7 +83,7 @@ def trace_graph(traced: Trace, *, parameters: Collection[str] = ()) -> Graph:
     made = Builder()
     numbers: list[int] = []
     columns = traced.columns
-    groups, renumbered = _without_root(columns.calls.groups, columns.groups[len(traced.inputs) :])
+    groups, renumbered = without_root(columns.calls.groups, columns.groups[len(traced.inputs) :])
     names = [entry.name for entry in traced.inputs]
     targets = {out.index for out in traced.outputs if isinstance(out, Entry)}
     adjoints = traced.adjoints
@@ -131,7 +131,7 @@ def input_kind(name: str, names: Sequence[str], parameters: Collection[str]) -> 
     return "parameter" if "[" in name else "data"
 
 
-def _without_root(
+def without_root(
     groups: Sequence[Group], used: Sequence[int]
 ) -> tuple[list[Group], dict[int, int]]:
     """The groups without the call that encloses all entries: it is the function itself."""
