@@ -12,6 +12,7 @@ import pytest
 import wengert as wg
 from wengert.errors import ThreadCountError
 from wengert.primitives import blocks
+from wengert.primitives.registry import REGISTRY
 from wengert.threads import WORKERS, checked_count
 
 
@@ -48,6 +49,38 @@ def test_results_do_not_depend_on_the_number_of_threads(f, count):
     np.testing.assert_array_equal(dy, ay)
     # Elementwise parts agree with those of a small array, which is never divided.
     np.testing.assert_array_equal(np.exp(x[small]), blocks.apply(np.exp, x)[small])
+
+
+@pytest.mark.parametrize(
+    "ufunc", [f for f in REGISTRY.ufuncs if f.nin == 2], ids=lambda f: f.__name__
+)
+def test_large_operands_of_equal_shape_give_what_numpy_gives(ufunc, count):
+    x, y = large(0, (520, 520)), large(1, (520, 520))
+    try:
+        expected = ufunc(x, y)
+    except TypeError:
+        pytest.skip("not of two real numbers")
+    seen = []
+
+    def f(x):
+        seen.append(ufunc(x, y))
+        seen.append(ufunc(y, x))
+        return np.sum(x)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wg.grad(f)(x)
+    np.testing.assert_array_equal(wg.stop_gradient(seen[0]), expected)
+    np.testing.assert_array_equal(wg.stop_gradient(seen[1]), ufunc(y, x))
+
+
+def test_a_large_square_matrix_product(count):
+    x = large(0, (520, 520))
+    for f in (lambda x: np.sum((x @ x) ** 2), lambda x: np.sum(np.matmul(x, x) ** 2)):
+        value, gradient = wg.value_and_grad(f)(x)
+        product = x @ x
+        np.testing.assert_allclose(value, np.sum(product**2))
+        np.testing.assert_allclose(gradient, 2 * (product @ x.T + x.T @ product))
 
 
 def test_two_dimensions_views_and_float32(count):

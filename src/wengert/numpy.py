@@ -257,9 +257,12 @@ def fromfunction(function: Any, shape: Any, *, dtype: Any = float, **kwargs: Any
 
 def arange(*args: Any, **kwargs: Any) -> Any:
     """As `numpy.arange`; start, stop and step may be traced: the number of points is a decision."""
+    for given in (*args, *kwargs.values()):
+        if isinstance(given, Array):
+            break
+    else:
+        return _made(_np.arange(*args, **kwargs))
     plain = _np.arange(*(concrete(a) for a in args), **{k: concrete(v) for k, v in kwargs.items()})
-    if not any(isinstance(a, Array) for a in (*args, *kwargs.values())):
-        return _made(plain)
     start = kwargs.get("start", args[0] if len(args) > 1 else 0)
     step = kwargs.get("step", args[2] if len(args) > 2 else 1)
     stop = kwargs.get("stop", args[0] if len(args) == 1 else args[1] if len(args) > 1 else 0)

@@ -7,9 +7,18 @@ import pytest
 from numpy.testing import assert_allclose
 
 import wengert as wg
+from wengert.primitives.adjoints import like_of
 from wengert.primitives.brief import PULLS
 from wengert.tape import products
-from wengert.tape.entries import ANY, BRIEF, ELEMENT_READ, ELEMENT_WRITE, whole
+from wengert.tape.entries import (
+    ANY,
+    BRIEF,
+    ELEMENT_READ,
+    ELEMENT_WRITE,
+    FITTED,
+    PRODUCT,
+    whole,
+)
 from wengert.tape.seams import tracing
 from wengert.tape.tape import Tape
 
@@ -63,13 +72,52 @@ def test_compiled_pulls_agree_with_the_primitives_own(pulls):
         _, _, saved, likes, parameters = whole(entry)
         with np.errstate(all="ignore"):
             expected = primitive.pull(adjoint, parents, saved, likes, parameters)
-            if second < 0:
-                found = [pulls.first(adjoint, entry)]
-            elif first < 0:
-                found = [pulls.second(adjoint, entry)]
-            else:
-                found = list(pulls.both(adjoint, entry))
-        np.testing.assert_array_equal(found, [part for part in expected if part is not None])
+            for before in (None, np.float64(0.5)):
+                adjoints = [before] * 2
+                pulls.pull(adjoints, adjoint, entry)
+                for found, part in zip(adjoints, (*expected, None), strict=False):
+                    wanted = before if part is None else part if before is None else before + part
+                    assert (found is None) == (wanted is None)
+                    if wanted is not None:
+                        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("pulls", PULLS, ids=lambda pulls: pulls.primitive.name)
+def test_fitted_pulls_bring_contributions_to_their_operands_form(pulls):
+    primitive = pulls.primitive
+    if len(primitive.operands) == 1:
+        pytest.skip("one operand has the result's form")
+    rng = np.random.default_rng(0)
+    x1, x2 = rng.uniform(0.3, 0.9, (3, 1)), rng.uniform(0.3, 0.9, 4).astype(np.float32)
+    with np.errstate(all="ignore"):
+        out = primitive.function(x1, x2)
+    adjoint = rng.normal(size=out.shape)
+    likes = (like_of(x1), like_of(x2))
+    for parents in ((0, 1), (0, -1), (-1, 1)):
+        entry = (primitive.number, *parents, x1, x2, out, *likes)
+        _, _, saved, given, parameters = whole(entry)
+        assert given == likes
+        with np.errstate(all="ignore"):
+            expected = primitive.pull(adjoint, parents, saved, likes, parameters)
+            adjoints = [None, None]
+            pulls.fitted(adjoints, adjoint, entry)
+        for found, part, like in zip(adjoints, expected, likes, strict=True):
+            assert (found is None) == (part is None)
+            if part is not None:
+                assert like_of(found) == like
+                assert_allclose(found, part, rtol=1e-6)
+
+
+def test_matrix_products_have_a_form_of_their_own():
+    x, w = np.ones((3, 4)), np.ones((4, 2))
+    (product,) = recorded(lambda w: x @ w, w)[1:]
+    assert len(product) == PRODUCT
+    primitive, parents, saved, likes, _ = whole(product)
+    assert (primitive.name, parents, saved[1]) == ("matmul", (-1, 0), None)
+    assert likes == (like_of(x), like_of(w))
+    assert len(recorded(lambda w: x @ w[:, 0], w)[-1]) == ANY  # a vector
+    assert len(recorded(lambda w: x.astype(np.float32) @ w, w)[-1]) == ANY  # two dtypes
+    assert len(recorded(lambda b: x @ w + b, np.ones(2))[-1]) == FITTED
 
 
 def recurrent(w, v, xs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
+import types
 from collections import ChainMap
 from math import sin as early_sin
 from typing import Any
@@ -173,6 +174,38 @@ def test_the_modules_are_numpys_own_outside_a_trace() -> None:
     assert inside[0] is not before["zeros"]
     assert all(getattr(np, name) is function for name, function in before.items())
     assert type(inside[0](3)) is np.ndarray  # kept by someone: it passes straight through
+
+
+def test_the_modules_have_their_own_class_outside_a_trace() -> None:
+    def f(v: Any) -> Any:
+        assert type(np) is not types.ModuleType
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        wg.grad(f)(1.0)
+    assert type(np) is type(math) is type(np.linalg) is types.ModuleType
+
+
+def test_a_name_that_is_bound_anew_is_what_it_was_bound_to(monkeypatch: Any) -> None:
+    def f(v: Any) -> Any:
+        return np.ones(2) * v if np.ones is mock else v
+
+    def mock(count: int) -> Any:
+        return np.full(count, 5.0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "ones", mock)
+        assert_allclose(wg.jacobian(f)(1.0), [5.0, 5.0])
+    assert_allclose(wg.jacobian(f)(1.0), 1.0)
+
+    def g(v: Any) -> Any:  # and while a trace is active
+        with monkeypatch.context() as patch:
+            patch.setattr(np, "ones", mock)
+            return np.sum(np.ones(2) * v)
+
+    ones = np.ones
+    assert wg.grad(g)(1.0) == 10.0
+    assert np.ones is ones
 
 
 def test_other_threads_get_plain_arrays() -> None:

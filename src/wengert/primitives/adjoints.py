@@ -7,13 +7,14 @@ into a buffer rather than make another, where nobody else holds it.
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from wengert.errors import RuleError
-from wengert.primitives.blocks import LARGE, uniform
+from wengert.primitives.blocks import uniform
 
 _LARGE = 2048  # elements; below it, reusing a buffer saves less than asking whether one may
 
@@ -30,7 +31,7 @@ class Like(NamedTuple):
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=int))
+        return math.prod(self.shape)
 
     def zeros(self) -> Any:
         """Zeros of this shape and dtype: a number where there are no axes."""
@@ -49,9 +50,12 @@ def like_of(value: Any) -> Like:
     if type(value) is float or type(value) is np.float64:
         return NUMBER
     try:
-        return Like(value.shape, value.dtype)
+        return _new(Like, (value.shape, value.dtype))  # as Like(…), without its Python
     except AttributeError:
         return Like(np.shape(value), np.asarray(value).dtype)
+
+
+_new = tuple.__new__
 
 
 def scale(adjoint: Any, partial: Any, is_spent: bool = False) -> Any:
@@ -70,7 +74,7 @@ def scale(adjoint: Any, partial: Any, is_spent: bool = False) -> Any:
 
 def times_number(adjoint: Any, partial: Any, is_spent: bool) -> Any:
     """As `scale`, where one of the two is no plain array."""
-    if type(partial) in (int, float) and type(adjoint) is np.ndarray and adjoint.size >= LARGE:
+    if type(partial) in (int, float) and type(adjoint) is np.ndarray and adjoint.size > _LARGE:
         same = uniform(adjoint)
         if same is not None:
             return np.broadcast_to(same * partial, adjoint.shape)

@@ -89,8 +89,8 @@ def add_into(held: np.ndarray, part: np.ndarray) -> None:
 
 
 def uniform(array: np.ndarray) -> Any:
-    """The one number of a large array that is a broadcast number: a sum's adjoint; None else."""
-    if array.size < LARGE or any(array.strides):
+    """The one number of an array that is a broadcast number: a large sum's adjoint; None else."""
+    if any(array.strides):
         return None
     return array[(0,) * array.ndim]
 

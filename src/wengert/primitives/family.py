@@ -45,6 +45,8 @@ class Primitive:
     family: ClassVar[str] = ""
     rule_arguments: ClassVar[tuple[str, ...]] = ()  # what a rule takes before the values it names
     number = -1  # of brief entries, for primitives that have such; see brief.py
+    is_elementwise = False
+    alone: tuple[bool, ...] | None = None  # what an entry keeps of one operand and the result
 
     def __init__(
         self,
@@ -188,6 +190,7 @@ class Elementwise(Primitive):
     """Given by its partial derivatives; a partial may be a plain number."""
 
     family = "elementwise"
+    is_elementwise = True
 
     def __init__(self, function: Callable[..., Any], rules: Any, **kw: Any):
         super().__init__(function, rules, **kw)
@@ -218,7 +221,6 @@ class Elementwise(Primitive):
         """As for every primitive; an adjoint that `is_spent` may be written over by the last part."""
         contributions: list[Any] = []
         is_array = type(adjoint) is np.ndarray
-        is_large = is_array and adjoint.size >= LARGE
         last = max(k for k, parent in enumerate(parents) if parent >= 0) if is_spent else -1
         for position, parent in enumerate(parents):
             slot, partial, slots = self._plan[position]
@@ -232,7 +234,7 @@ class Elementwise(Primitive):
             elif slot == _ADAPTED:
                 tie = 0.0 if min(parents) < 0 else 0.5
                 part = scale(adjoint, partial(saved, tie, parameters, position), can_reuse)
-            elif is_large:
+            elif is_array and adjoint.size >= LARGE:
                 operands = [saved[k] for k in slots]
                 part = scaled(adjoint, partial, operands, adjoint if can_reuse else None)
             if part is None:
@@ -242,31 +244,6 @@ class Elementwise(Primitive):
                 part = fit(part, likes[position], self)
             contributions.append(part)
         return contributions
-
-    def pull_numbers(
-        self,
-        adjoints: list[Any],
-        adjoint: Any,
-        parents: Any,
-        saved: Any,
-        parameters: dict[str, Any],
-    ) -> None:
-        """As `pull`, for an entry of numbers alone, adding into `adjoints`: what long tapes do most."""
-        for position, parent in enumerate(parents):
-            slot, partial, slots = self._plan[position]
-            if parent < 0 or partial is None:
-                continue
-            if slot >= 0:
-                part = adjoint * partial(saved[slot])
-            elif slot == _SEVERAL:
-                part = adjoint * partial(*[saved[k] for k in slots])
-            elif slot == _NUMBER:
-                part = adjoint if partial == 1 else adjoint * partial
-            else:
-                tie = 0.0 if min(parents) < 0 else 0.5
-                part = adjoint * partial(saved, tie, parameters, position)
-            held = adjoints[parent]
-            adjoints[parent] = part if held is None else held + part
 
     def partial(
         self, position: int, slots: Sequence[Any], parameters: dict[str, Any], tie: float = 0.0

@@ -153,9 +153,12 @@ class Array:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        value = self.value
-        shape = value.shape if hasattr(value, "shape") else np.shape(value)
-        return shape[self.tape.hidden :] if self.tape.hidden else shape
+        value, hidden = self.value, self.tape.hidden
+        try:
+            shape: tuple[int, ...] = value.shape
+        except AttributeError:  # a Python number
+            shape = np.shape(value)
+        return shape[hidden:] if hidden else shape
 
     @property
     def ndim(self) -> int:

@@ -30,6 +30,7 @@ from wengert.tape.views import additem, as_view, getitem, setitem
 from wengert.tape.writing import assign_whole, write_plain
 
 UFUNCS = REGISTRY.ufuncs
+_OBJECT = np.dtype(object)
 
 
 def apply(primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
@@ -38,6 +39,8 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str,
         seen = as_view(primitive, operands[0], parameters)
         if seen is not None:
             return seen
+    if len(operands) == 1 and type(operands[0]) is Array:
+        return operands[0].tape.record(primitive, operands, parameters)
     return innermost(*operands).record(primitive, operands, parameters)
 
 
@@ -101,17 +104,17 @@ def array_ufunc(self: Array, ufunc: np.ufunc, method: str, *inputs: Any, **kwarg
         if primitive is not None:
             if not primitive.is_smooth:
                 return apply(primitive, tuple([lift(x) for x in inputs]), NOTHING)
-            if len(inputs) == 1:
-                x = inputs[0].current()
-                if type(x.tape) is Tape:
-                    return x.tape.unary(primitive, x)
-            elif len(inputs) == 2:
+            if len(inputs) == 2:
                 x1, x2 = inputs
                 other = x2 if x1 is self else x1
-                if type(self) is Array and type(other) is np.ndarray and other.dtype.kind != "O":
+                if type(self) is Array and type(other) is np.ndarray and other.dtype is not _OBJECT:
                     return self.tape.binary(primitive, ufunc, x1, x2)
                 x1, x2 = lift(x1), lift(x2)
                 return innermost(x1, x2).binary(primitive, ufunc, x1, x2)
+            if len(inputs) == 1:
+                x = self.current()
+                if type(x.tape) is Tape:
+                    return x.tape.unary(primitive, x)
             return apply(primitive, tuple([lift(x) for x in inputs]), NOTHING)
     out = kwargs.pop("out", None)
     result = _ufunc_result(ufunc, method, inputs, kwargs, out)
@@ -201,7 +204,7 @@ def _deliver_plain(target: np.ndarray, value: Any) -> Any:
 def array_function(self: Array, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
     """NEP 18."""
     for kind in types:
-        if kind is not Array and issubclass(kind, np.ma.MaskedArray | np.matrix):
+        if kind not in _PLAIN_KINDS and issubclass(kind, np.ma.MaskedArray | np.matrix):
             raise _lost_meaning(kind)
     handler = REGISTRY.find(function)
     if handler is None:
@@ -223,6 +226,9 @@ def array_function(self: Array, function: Any, types: Any, args: Any, kwargs: An
                 call(handler, *args, **kwargs), out if isinstance(out, tuple) else (out,)
             )
     return call(handler, *args, **kwargs)
+
+
+_PLAIN_KINDS = frozenset({Array, np.ndarray})
 
 
 def _arrays(value: Any) -> list[Array]:
@@ -309,14 +315,16 @@ def _binary(ufunc: np.ufunc, operate: Any) -> tuple[Any, Any]:
         return _comparison(ufunc, operate), _reflected(ufunc, operate)
 
     number = primitive.number
+    numbers = SCALARS if number >= 0 else frozenset()
+    is_real = operate is not operator.pow  # a root of a negative number is complex
 
     # Both begin with numbers on one tape, which is what loops do most: in few bytecodes.
     def forward(self: Array, other: Any) -> Any:
-        tape: Any = self.tape
         if type(self) is Array:
-            x1 = self.value
+            tape: Any = self.tape
+            x1: Any = self.value
             kind: Any = type(other)
-            if tape.is_brief and type(x1) in SCALARS and number >= 0:
+            if type(x1) in numbers and tape.is_brief:
                 if kind is Array:
                     x2, second = other.value, other.index
                     kind = type(x2) if other.tape is tape else None
@@ -324,11 +332,11 @@ def _binary(ufunc: np.ufunc, operate: Any) -> tuple[Any, Any]:
                     x2, second = other, -1
                 if kind in SCALARS or (kind is int and second < 0):
                     out = operate(x1, x2)
-                    if type(out) in SCALARS:
+                    if is_real or type(out) in SCALARS:
                         entries = tape.entries
                         entries.append((number, self.index, second, x1, x2, out))
                         return Array(out, tape, len(entries) - 1)
-            kind = type(other)
+                kind = type(other)
             if kind is Array:
                 if tape is other.tape or tape.level >= other.tape.level:
                     return tape.binary(primitive, operate, self, other)
@@ -342,14 +350,9 @@ def _binary(ufunc: np.ufunc, operate: Any) -> tuple[Any, Any]:
         if type(self) is Array and kind in _NUMBERS:
             tape: Any = self.tape
             x2 = self.value
-            if (
-                tape.is_brief
-                and type(x2) in SCALARS
-                and number >= 0
-                and (kind in SCALARS or kind is int)
-            ):
+            if type(x2) in numbers and tape.is_brief and (kind in SCALARS or kind is int):
                 out = operate(other, x2)
-                if type(out) in SCALARS:
+                if is_real or type(out) in SCALARS:
                     entries = tape.entries
                     entries.append((number, -1, self.index, other, x2, out))
                     return Array(out, tape, len(entries) - 1)

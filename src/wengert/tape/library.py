@@ -7,6 +7,7 @@ leave that of a wrapper. What to use in place of a function without a rule is a 
 from __future__ import annotations
 
 import dis
+import inspect
 import sys
 from types import CodeType, FrameType, ModuleType
 from typing import Any, NamedTuple
@@ -35,7 +36,7 @@ def called_at(frame: FrameType | None, instruction: int | None = None) -> Called
 
 def _resolved(frame: FrameType, names: tuple[str, ...]) -> Called | None:
     first, *rest = names
-    found = frame.f_locals[first] if first in frame.f_locals else frame.f_globals.get(first)
+    found = _bound(frame, first)
     spelled = ""
     while rest and isinstance(found, ModuleType):
         spelled = f"{found.__name__}.{rest[0]}"
@@ -93,12 +94,25 @@ def _public(module: str, name: str) -> str:
 def looked_up(frame: FrameType, names: tuple[str, ...]) -> Any:
     """What ``a.b.c`` is in a frame; None if that is not to be known without running user code."""
     first, *rest = names
-    found = frame.f_locals[first] if first in frame.f_locals else frame.f_globals.get(first)
+    found = _bound(frame, first)
     for name in rest:
         if not isinstance(found, ModuleType):
             return None
         found = getattr(found, name, None)
     return found
+
+
+def _bound(frame: FrameType, name: str) -> Any:
+    """What a name is bound to in a frame; asking the frame for all of its own takes long."""
+    code = frame.f_code
+    may_be_local = not code.co_flags & inspect.CO_OPTIMIZED or (
+        name in code.co_varnames or name in code.co_cellvars or name in code.co_freevars
+    )
+    if may_be_local:
+        found = frame.f_locals
+        if name in found:
+            return found[name]
+    return frame.f_globals.get(name)
 
 
 def called_names(code: CodeType, instruction: int) -> tuple[str, ...]:

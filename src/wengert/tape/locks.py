@@ -19,13 +19,15 @@ _guard = threading.Lock()
 def hold(array: np.ndarray, mine: dict[int, np.ndarray]) -> None:
     """Make an array, and the arrays it is a view of, read-only on behalf of `mine`."""
     link: Any = array
-    while type(link) is np.ndarray and id(link) not in mine:
-        if id(link) in _held or (link.flags.writeable and _is_restorable(link)):
+    while type(link) is np.ndarray and (key := id(link)) not in mine:
+        if key in _held or (link.flags.writeable and _is_restorable(link)):
             with _guard:
-                entry = _held.setdefault(id(link), [link, 0, []])
+                entry = _held.get(key)
+                if entry is None:
+                    entry = _held[key] = [link, 0, []]
                 entry[1] += 1
-                link.flags.writeable = False
-            mine[id(link)] = link
+                link.setflags(write=False)
+            mine[key] = link
         link = link.base
 
 
@@ -48,11 +50,11 @@ def release(mine: dict[int, np.ndarray]) -> None:
         return
     with _guard:
         # Bases before their views: a view of a locked base stays locked.
-        for array in reversed(mine.values()):
-            entry = _held[id(array)]
+        for key, array in reversed(mine.items()):
+            entry = _held[key]
             entry[1] -= 1
             if entry[1] == 0:
-                del _held[id(array)]
+                del _held[key]
                 _give_back(array, entry[2])
     mine.clear()
 
@@ -65,5 +67,6 @@ def _give_back(array: np.ndarray, waiting: list[np.ndarray]) -> None:
             _held[id(link)][2].extend([array, *waiting])
             return
         link = link.base
-    for freed in (array, *waiting):
-        freed.flags.writeable = True
+    array.setflags(write=True)
+    for freed in waiting:
+        freed.setflags(write=True)

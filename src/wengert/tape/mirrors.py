@@ -1,4 +1,4 @@
-"""The table of what is replaced in other modules while a trace is active.
+"""The table of what is seen differently in other modules while a trace is active.
 
 `seams.py` fills it and decides which calls take part; the mirrors are in `wengert.numpy`,
 `wengert.math` and `wengert.scipy`.
@@ -9,13 +9,64 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, NamedTuple
 
 _guard = threading.Lock()
 
 
-class Seam(NamedTuple):
-    """What is replaced in one module while a trace is active."""
+class Wrapped:
+    """A module's attribute while a trace is active: the wrapper, if the module has the original.
+
+    A name that user code has bound anew (a test's mock) is what it was bound to.
+    """
+
+    __slots__ = ("name", "original", "wrapper")
+
+    def __init__(self, name: str, original: Any, wrapper: Any):
+        self.name, self.original, self.wrapper = name, original, wrapper
+
+    def __get__(self, module: Any, owner: type | None = None) -> Any:
+        if module is None:
+            return self
+        try:
+            found = module.__dict__[self.name]
+        except KeyError:
+            raise AttributeError(
+                f"module {module.__name__!r} has no attribute {self.name!r}"
+            ) from None
+        return self.wrapper if found is self.original else found
+
+    def __set__(self, module: Any, value: Any) -> None:
+        # Who read the name while a trace was active, and puts it back, has the wrapper.
+        module.__dict__[self.name] = self.original if value is self.wrapper else value
+
+    def __delete__(self, module: Any) -> None:
+        del module.__dict__[self.name]
+
+
+class ModuleSeam(NamedTuple):
+    """The attributes of a module that are seen as wrappers: by giving it another class."""
+
+    module: ModuleType
+    plain: type  # the module's class
+    tracing: type  # the same with a `Wrapped` for each name
+    wrappers: dict[str, Any]
+    originals: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls, module: ModuleType, wrappers: dict[str, Any], originals: dict[str, Any]
+    ) -> ModuleSeam:
+        """The seam of a module."""
+        plain = type(module)
+        attributes = {name: Wrapped(name, originals[name], wrappers[name]) for name in wrappers}
+        tracing = type(plain.__name__, (plain,), {"__slots__": (), **attributes})
+        return cls(module, plain, tracing, wrappers, originals)
+
+
+class GlobalsSeam(NamedTuple):
+    """Names that a module's own functions look up: they are replaced."""
 
     namespace: dict[str, Any]  # of the module
     wrappers: dict[str, Any]
@@ -23,12 +74,18 @@ class Seam(NamedTuple):
 
 
 class _Seams:
-    """The table of intercepted names, and how many contexts are tracing now."""
+    """The tables of intercepted names, and how many contexts are tracing now."""
 
     def __init__(self) -> None:
-        self.table: list[Seam] = []
+        self.modules: list[ModuleSeam] = []
+        self.globals: list[GlobalsSeam] = []
         self.late: dict[str, Callable[[], None]] = {}  # modules not imported yet: who mirrors them
         self.active = 0
+
+    @property
+    def table(self) -> list[ModuleSeam | GlobalsSeam]:
+        """All of them."""
+        return [*self.modules, *self.globals]
 
     def open(self) -> None:
         """One more context traces."""
@@ -37,8 +94,10 @@ class _Seams:
         with _guard:
             self.active += 1
             if self.active == 1:
-                for seam in self.table:
-                    seam.namespace.update(seam.wrappers)
+                for seam in self.modules:
+                    seam.module.__class__ = seam.tracing
+                for replaced in self.globals:
+                    replaced.namespace.update(replaced.wrappers)
 
     def mirror_late(self) -> None:
         """Mirror the modules that user code has imported since."""
@@ -50,8 +109,10 @@ class _Seams:
         with _guard:
             self.active -= 1
             if self.active == 0:
-                for seam in self.table:
-                    seam.namespace.update(seam.originals)
+                for seam in self.modules:
+                    seam.module.__class__ = seam.plain
+                for replaced in self.globals:
+                    replaced.namespace.update(replaced.originals)
 
 
 SEAMS = _Seams()

@@ -7,7 +7,6 @@ is size: OpenBLAS wakes its threads for larger ones, which takes longer than the
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -35,25 +34,3 @@ def gathered(waiting: Waiting, weight: int) -> Any:
     if len(left) == 1:
         return left[0].T @ adjoints[0]
     return np.concatenate(left).T @ np.concatenate(adjoints)
-
-
-def is_matrix_product(adjoint: Any, saved: Any, likes: Any) -> bool:
-    """True of plain matrices of one real dtype: what can be gathered."""
-    x1, x2, _ = saved
-    return (
-        type(adjoint) is np.ndarray
-        and _are_matrices(likes, adjoint.dtype)
-        and type(x1) in _PLAIN
-        and type(x2) in _PLAIN
-    )
-
-
-_PLAIN = frozenset({np.ndarray, type(None)})
-
-
-@functools.lru_cache(maxsize=1024)
-def _are_matrices(likes: Any, dtype: Any) -> bool:
-    x1, x2 = likes
-    return (
-        len(x1.shape) == 2 == len(x2.shape) and x1.dtype == x2.dtype == dtype and dtype.kind == "f"
-    )

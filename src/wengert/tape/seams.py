@@ -1,11 +1,12 @@
 """The seams of NumPy's protocols, closed while a trace is active (DESIGN, decision 5).
 
 Functions with no array argument to dispatch on (`np.zeros`, `np.array`) and those that convert
-(`math.sin`) are replaced in their modules by wrappers while any trace is active anywhere; a wrapper
-hands a call to its mirror only if user code itself makes it, in a context that is tracing, and
-passes it straight through otherwise. The mirrors register here; this file knows none of them. The
-one difficulty is to change nothing for others: threads, installed packages, extension modules (they
-leave no frame: `called_names` reads the user's bytecode), and all once the last trace has ended.
+(`math.sin`) are seen in their modules as wrappers while any trace is active anywhere: the module
+then has another class, whose attributes they are. A wrapper hands a call to its mirror only if user
+code itself makes it, in a context that is tracing, and passes it straight through otherwise. The
+mirrors register here; this file knows none of them. The one difficulty is to change nothing for
+others: threads, installed packages, extension modules (they leave no frame: `called_names` reads
+the user's bytecode), and all once the last trace has ended.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from wengert.errors import LostDerivativeError, is_user_file, user_frame
 from wengert.tape.array import Array
 from wengert.tape.levels import depth, enter, leave
 from wengert.tape.library import called_names, looked_up
-from wengert.tape.mirrors import SEAMS, Seam, mirror_of
+from wengert.tape.mirrors import SEAMS, GlobalsSeam, ModuleSeam, mirror_of
 from wengert.tape.stacking import stack
 from wengert.tape.tape import Tape
 
@@ -35,7 +36,7 @@ def mirror(module: ModuleType, mirrors: dict[str, Callable[..., Any]]) -> None:
     """Register mirrors of a module's functions."""
     originals = {name: getattr(module, name) for name in mirrors if hasattr(module, name)}
     wrappers = {name: _wrapper(original, mirrors[name]) for name, original in originals.items()}
-    SEAMS.table.append(Seam(vars(module), wrappers, originals))
+    SEAMS.modules.append(ModuleSeam.of(module, wrappers, originals))
 
 
 def mirror_conversions(namespace: dict[str, Any]) -> None:
@@ -56,7 +57,7 @@ def mirror_conversions(namespace: dict[str, Any]) -> None:
 
     asanyarray.mirror = mirror_of(original)  # type: ignore[attr-defined]
     wrappers, originals = {"asanyarray": asanyarray}, {"asanyarray": original}
-    SEAMS.table.append(Seam(namespace, wrappers, originals))
+    SEAMS.globals.append(GlobalsSeam(namespace, wrappers, originals))
 
 
 def mirror_type_tests(namespace: dict[str, Any]) -> None:
@@ -110,23 +111,23 @@ _CALLS: dict[int, tuple[CodeType, dict[int, tuple[str, ...]]]] = {}
 class tracing:  # noqa: N801 (a context manager, used like a function)
     """While it lasts, the current context traces one level deeper; gives the level."""
 
-    __slots__ = ("token",)
+    __slots__ = ("level", "token")
 
     def __enter__(self) -> int:
-        level, self.token = enter()
-        if level == 1:
+        self.level, self.token = enter()
+        if self.level == 1:
             try:
                 SEAMS.open()
             except BaseException:  # of an import: nothing of this trace stays behind
                 leave(self.token)
                 raise
-        return level
+        return self.level
 
     def __exit__(
         self, kind: type | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         leave(self.token)
-        if depth() == 0:
+        if self.level == 1:
             SEAMS.close()
 
 

@@ -133,10 +133,14 @@ def has_nan(value: Any) -> bool:
     """True if a number or array holds NaN; one pass over memory."""
     if type(value) is np.float64 or type(value) is float:
         return bool(value != value)
-    value = of_program(value)
+    if type(value) is not np.ndarray:
+        value = of_program(value)
     if value is None or isinstance(value, Array):  # a program decides without its numbers
         return False
     array = np.asarray(value)
+    if array.dtype in _BLAS and array.size <= _SMALL:
+        squares = np.vdot(array, array)  # infinite squares stay infinite: no NaN comes of them
+        return bool(squares != squares)
     if array.dtype.kind not in "fc":
         return False
     # One pass that allocates nothing: a sum is NaN if an element is. That of infinities of both
@@ -144,6 +148,9 @@ def has_nan(value: Any) -> bool:
     total = np.add.reduce(array, axis=None)
     return bool(total != total) and bool(np.isnan(array).any())
 
+
+_BLAS = frozenset({np.dtype(np.float32), np.dtype(np.float64)})
+_SMALL = 4096  # elements; the BLAS's threads sleep through a product of so few
 
 # ----------------------------------------------------------------------------------------- backward
 

@@ -16,18 +16,17 @@ import numpy as np
 
 from wengert.primitives.blocks import add_into as add_into_large
 from wengert.primitives.brief import PULLS
-from wengert.primitives.family import Elementwise
 from wengert.primitives.indexing import assign, is_fancy
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
-from wengert.primitives.products import matmul as MATMUL
 from wengert.tape.array import Array
-from wengert.tape.entries import ANY, BRIEF, ELEMENT_READ, whole
-from wengert.tape.products import Waiting, gather, gathered, is_matrix_product
+from wengert.tape.entries import ANY, BRIEF, ELEMENT_READ, FITTED, PRODUCT, whole
+from wengert.tape.products import Waiting, gather, gathered
 from wengert.tape.writing import add_into, copied, write
 
 _LARGE = 2048
+ndarray = np.ndarray  # looked up once: what a sweep does most is to look at types
 _NUMBERS = frozenset({float, np.float64})
 
 
@@ -68,40 +67,45 @@ def backward(
             continue
         if not keep:
             adjoints[index] = None
+        is_large = type(adjoint) is ndarray and adjoint.size > _LARGE
         form = len(entry)
-        if form == BRIEF and not (type(adjoint) is np.ndarray and adjoint.size > _LARGE):
-            _pull_brief(adjoints, adjoint, entry)
+        if form == BRIEF and not is_large:
+            PULLS[entry[0]].pull(adjoints, adjoint, entry)
+            continue
+        if form == PRODUCT and type(adjoint) is ndarray and adjoint.dtype == entry[-1]:
+            _pull_product(adjoints, adjoint, entry, waiting)
+            continue
+        if form == FITTED and not is_large:
+            PULLS[entry[0]].fitted(adjoints, adjoint, entry)
             continue
         if form == ELEMENT_READ:
             _pull_element(adjoints, adjoint, entry)
             continue
-        primitive, parents, saved, likes, parameters = entry if form == ANY else whole(entry)
-        if primitive is READ:
-            _pull_read(adjoints, adjoint, parents[0], likes[0], parameters["path"])
-        elif primitive is WRITE:
-            _pull_write(adjoints, adjoint, whole(entry), keep)
-        elif primitive is PART:
-            _pull_part(adjoints, adjoint, parents[0], likes, parameters["position"])
-        elif primitive is MATMUL and is_matrix_product(adjoint, saved, likes):
-            _pull_product(adjoints, adjoint, parents, saved, waiting)
+        if form != ANY:
+            entry = whole(entry)
+        primitive, parents, saved, likes, parameters = entry
+        pull = _PULLS.get(primitive)
+        if pull is not None:
+            pull(adjoints, adjoint, entry, keep)
+            continue
+        if type(adjoint) is Parts:
+            adjoint = adjoint.filled()
+        if (
+            is_large
+            and not keep
+            and primitive.is_elementwise
+            and sys.getrefcount(adjoint) <= _ALONE
+            and adjoint.base is None
+        ):
+            parts = primitive.pull(adjoint, parents, saved, likes, parameters, True)
         else:
-            if type(adjoint) is Parts:
-                adjoint = adjoint.filled()
-            if (
-                type(adjoint) is np.ndarray
-                and adjoint.size > _LARGE
-                and isinstance(primitive, Elementwise)
-                and sys.getrefcount(adjoint) <= _ALONE
-                and adjoint.base is None
-                and not keep
-            ):
-                parts = primitive.pull(adjoint, parents, saved, likes, parameters, True)
-            else:
-                parts = primitive.pull(adjoint, parents, saved, likes, parameters)
-            adjoint = None
-            for parent, part in zip(parents, parts, strict=True):
-                if part is not None:
-                    _add(adjoints, parent, part)
+            parts = primitive.pull(adjoint, parents, saved, likes, parameters)
+        adjoint = None
+        for position, part in enumerate(parts):
+            if part is not None:
+                parent = parents[position]
+                held = adjoints[parent]
+                adjoints[parent] = part if held is None else _sum(adjoints, parent, part)
     for index in list(waiting):  # of one entry alone
         _add(adjoints, index, gathered(waiting, index))
 
@@ -111,32 +115,14 @@ def _add(adjoints: list[Any], parent: int, part: Any) -> None:
     adjoints[parent] = part if adjoints[parent] is None else _sum(adjoints, parent, part)
 
 
-def _pull_product(
-    adjoints: list[Any], adjoint: Any, parents: Any, saved: Any, waiting: Waiting
-) -> None:
+def _pull_product(adjoints: list[Any], adjoint: Any, entry: Any, waiting: Waiting) -> None:
     """``x1 @ x2`` of matrices."""
-    (first, second), (x1, x2, _) = parents, saved
+    first, second, x1, x2, _, _, _ = entry
     if first >= 0:
-        _add(adjoints, first, adjoint @ x2.T)
+        part = adjoint @ x2.T
+        adjoints[first] = part if adjoints[first] is None else _sum(adjoints, first, part)
     if second >= 0 and gather(waiting, second, x1, adjoint):
         _add(adjoints, second, gathered(waiting, second))
-
-
-def _pull_brief(adjoints: list[Any], adjoint: Any, entry: Any) -> None:
-    """An operation on numbers, or on arrays of one form: what tapes hold most."""
-    number, parent, second, _, _, _ = entry
-    _, both, pull_first, pull_second = PULLS[number]
-    if second < 0:
-        part = pull_first(adjoint, entry)
-    elif parent < 0:
-        parent = second
-        part = pull_second(adjoint, entry)
-    else:
-        part, other = both(adjoint, entry)
-        held = adjoints[second]
-        adjoints[second] = other if held is None else held + other
-    held = adjoints[parent]
-    adjoints[parent] = part if held is None else held + part
 
 
 def _pull_element(adjoints: list[Any], adjoint: Any, entry: Any) -> None:
@@ -157,7 +143,7 @@ def _pull_element(adjoints: list[Any], adjoint: Any, entry: Any) -> None:
 def _sum(adjoints: list[Any], parent: int, part: Any) -> Any:
     """The adjoint so far plus one more contribution, in place if nobody else holds the buffer."""
     held = adjoints[parent]
-    if type(held) is np.ndarray and held.size > _LARGE and type(part) is np.ndarray:
+    if type(held) is ndarray and held.size > _LARGE and type(part) is ndarray:
         adjoints[parent] = None
         if is_sole(held) and held.dtype == part.dtype:
             add_into_large(held, part)
@@ -170,7 +156,10 @@ def is_sole(held: Any) -> bool:
     return sys.getrefcount(held) <= _SOLE and _owns(held)
 
 
-def _pull_read(adjoints: list[Any], adjoint: Any, parent: int, like: Any, path: Any) -> None:
+def _pull_read(adjoints: list[Any], adjoint: Any, entry: Any, keep: bool) -> None:
+    """Part of an array: the adjoint goes to that part."""
+    _, (parent,), _, (like,), parameters = entry
+    path = parameters["path"]
     held, adjoints[parent] = adjoints[parent], None
     if held is None:
         held = np.zeros(like.shape, like.dtype)
@@ -224,12 +213,19 @@ def _owns(adjoint: Any) -> bool:
     return type(adjoint) is Array or (type(adjoint) is np.ndarray and adjoint.base is None)
 
 
-def _pull_part(adjoints: list[Any], adjoint: Any, parent: int, likes: Any, position: int) -> None:
+def _pull_part(adjoints: list[Any], adjoint: Any, entry: Any, keep: bool) -> None:
+    """One part of a tuple-valued entry."""
+    _, (parent,), _, likes, parameters = entry
+    position = parameters["position"]
     parts = adjoints[parent]
     if parts is None:
         parts = adjoints[parent] = Parts(likes)
     held = parts.adjoints[position]
     parts.adjoints[position] = adjoint if held is None else held + adjoint
+
+
+# What a sweep pulls itself: their adjoints are added into buffers.
+_PULLS = {READ: _pull_read, WRITE: _pull_write, PART: _pull_part}
 
 
 def _alone() -> int:

@@ -10,7 +10,6 @@ bytecodes.
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Sequence
 from operator import pow
@@ -27,6 +26,7 @@ from wengert.primitives.indexing import follow
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
+from wengert.primitives.products import matmul as MATMUL
 from wengert.tape import locks
 from wengert.tape.array import CONSTANTS, Array, Path, Trace, constant, from_outside, rebuild
 from wengert.tape.columns import Columns
@@ -35,10 +35,11 @@ from wengert.tape.writing import put
 Entry = tuple[Primitive, tuple[int, ...], tuple[Any, ...], Any, dict[str, Any]]
 NOTHING: dict[str, Any] = {}  # the parameters of an entry that has none
 
-_ONE = (True,)
+ndarray = np.ndarray  # looked up once: what recording does most is to look at types
 _UNSAVED = (None, None, None)
 _FLOAT64 = np.dtype(np.float64)
 SCALARS = frozenset({float, np.float64})
+_REAL = frozenset({_FLOAT64, np.dtype(np.float32)})
 
 
 class Ended(list[Any]):
@@ -92,7 +93,7 @@ class Tape(Trace):
     def record(
         self, primitive: Primitive, operands: tuple[Any, ...], parameters: dict[str, Any]
     ) -> Any:
-        if len(operands) == 1 and self.columns is None and primitive.outputs == 1:
+        if self.is_brief and primitive.alone is not None and primitive.outputs == 1:
             return self._record_alone(primitive, operands[0], parameters)
         values: list[Any] = []
         parents: list[int] = []
@@ -109,18 +110,21 @@ class Tape(Trace):
 
     def _record_alone(self, primitive: Primitive, x: Any, parameters: dict[str, Any]) -> Any:
         """As `record` for one operand, in fewer steps."""
-        value, index = self.split(x)
+        if type(x) is Array and x.tape is self:
+            value, index = x.value, x.index
+        else:
+            value, index = self.split(x)
         if type(value) is Array:
             out = primitive(value, **parameters)
         else:
             out = primitive.function(value, **parameters)
         if index < 0 or not primitive.is_smooth:
             return constant(out)
-        kept = primitive.keeps(_ONE)
-        saved = (value if kept[0] else None, out if kept[1] else None)
-        likes = (like_of(value),) if primitive.needs_likes else likes_of((value,), (index,), out)
         if primitive.outputs > 1:  # known only now: an operation made at run time
             return self.add(primitive, (index,), (value,), out, parameters, (x,))
+        keeps_x, keeps_out = primitive.alone  # type: ignore[misc] # `record` has looked
+        saved = (value if keeps_x else None, out if keeps_out else None)
+        likes = (like_of(value),) if primitive.needs_likes else likes_of((value,), (index,), out)
         entries = self.entries
         entries.append((primitive, (index,), saved, likes, parameters))
         return Array(out, self, len(entries) - 1)
@@ -177,43 +181,55 @@ class Tape(Trace):
             v2, i2 = x2.value, x2.index
         else:
             v2, i2 = self.split(x2)
-        is_array1, is_array2 = type(v1) is np.ndarray, type(v2) is np.ndarray
-        if (is_array1 and v1.size >= LARGE) or (is_array2 and v2.size >= LARGE):
+        is_array1, is_array2 = type(v1) is ndarray, type(v2) is ndarray
+        if primitive is MATMUL and is_array1 and is_array2 and self.is_brief:
+            out = operate(v1, v2)
+            if v1.ndim == 2 == v2.ndim and v1.dtype in _REAL and v1.dtype is v2.dtype:
+                kept1, kept2 = v1 if i2 >= 0 else None, v2 if i1 >= 0 else None
+                if i1 < 0:
+                    locks.hold(v1, self.held)
+                elif i2 < 0:
+                    locks.hold(v2, self.held)
+                entries = self.entries
+                entries.append((i1, i2, kept1, kept2, v1.shape, v2.shape, v1.dtype))
+                return Array(out, self, len(entries) - 1)
+        elif (
+            (is_array1 and v1.size >= LARGE) or (is_array2 and v2.size >= LARGE)
+        ) and primitive.is_elementwise:
             out = in_blocks(operate if operate is pow else primitive.function, v1, v2)
         else:
             out = operate(v1, v2)
-        if self.columns is not None:
+        if not self.is_brief:
             return self.add(primitive, (i1, i2), (v1, v2), out, NOTHING, (x1, x2))
-        if i1 >= 0:
-            k1, k2, k3 = primitive.both if i2 >= 0 else primitive.first
-        else:
+        if i1 < 0:
             k1, k2, k3 = primitive.second
-        if k1 and i1 < 0 and is_array1:
-            locks.hold(v1, self.held)
-        if k2 and i2 < 0 and is_array2:
-            locks.hold(v2, self.held)
-        likes: Any
-        if not (is_array1 and is_array2):
-            needs = primitive.needs_likes
-            likes = (like_of(v1), like_of(v2)) if needs else likes_of((v1, v2), (i1, i2), out)
-        elif primitive.needs_likes:
-            likes = _pair(v1.shape, v1.dtype, v2.shape, v2.dtype)
+            if k1 and is_array1:
+                locks.hold(v1, self.held)
+        elif i2 < 0:
+            k1, k2, k3 = primitive.first
+            if k2 and is_array2:
+                locks.hold(v2, self.held)
         else:
+            k1, k2, k3 = primitive.both
+        kept1, kept2, kept3 = v1 if k1 else None, v2 if k2 else None, out if k3 else None
+        number, entries = primitive.number, self.entries
+        likes: Any = None
+        if primitive.needs_likes:
+            likes = (like_of(v1), like_of(v2))
+        elif is_array1 and is_array2:
             shape, dtype = out.shape, out.dtype
-            is_same1 = i1 < 0 or (v1.shape == shape and v1.dtype is dtype)
-            is_same2 = i2 < 0 or (v2.shape == shape and v2.dtype is dtype)
-            likes = None
-            if not (is_same1 and is_same2):
-                likes = (
-                    None if is_same1 else Like(v1.shape, v1.dtype),
-                    None if is_same2 else Like(v2.shape, v2.dtype),
-                )
-        saved = (v1 if k1 else None, v2 if k2 else None, out if k3 else None)
-        entries = self.entries
-        if likes is None and primitive.number >= 0:
-            entries.append((primitive.number, i1, i2, *saved))
+            like1 = None if i1 < 0 or (v1.shape == shape and v1.dtype is dtype) else like_of(v1)
+            like2 = None if i2 < 0 or (v2.shape == shape and v2.dtype is dtype) else like_of(v2)
+            if like1 is not None or like2 is not None:
+                likes = (like1, like2)
         else:
-            entries.append((primitive, (i1, i2), saved, likes, NOTHING))
+            likes = likes_of((v1, v2), (i1, i2), out)
+        if number < 0:
+            entries.append((primitive, (i1, i2), (kept1, kept2, kept3), likes, NOTHING))
+        elif likes is None:
+            entries.append((number, i1, i2, kept1, kept2, kept3))
+        else:
+            entries.append((number, i1, i2, kept1, kept2, kept3, *likes))
         return Array(out, self, len(entries) - 1)
 
     def split(self, x: Any) -> tuple[Any, int]:
@@ -229,27 +245,24 @@ class Tape(Trace):
     def unary(self, primitive: Primitive, x: Array) -> Any:
         """As `record` for a ufunc of one operand of this tape, in fewer steps."""
         value = x.value
-        if type(value) is np.ndarray and value.size >= LARGE:
-            out = in_blocks(primitive.function, value)
+        if type(value) is ndarray:
+            if value.size >= LARGE:
+                out = in_blocks(primitive.function, value)
+            else:
+                out = primitive.function(value)
+            is_same = type(out) is ndarray and value.dtype is out.dtype
         else:
             out = primitive.function(value)
-        kind = type(out)
-        entry: Any
-        if not self.is_brief:
+            is_same = type(out) is np.float64 and type(value) in SCALARS
+        if not (is_same and self.is_brief):
             return self.add(primitive, (x.index,), (value,), out, NOTHING, (x,))
-        if kind is np.float64 and type(value) in SCALARS and primitive.number >= 0:
-            entry = (primitive.number, x.index, -1, value, None, out)
-        elif kind is np.ndarray and value.dtype is out.dtype:
-            kx, ko = primitive.alone
-            kept, result = value if kx else None, out if ko else None
-            if primitive.number >= 0:
-                entry = (primitive.number, x.index, -1, kept, None, result)
-            else:
-                entry = (primitive, (x.index,), (kept, result), None, NOTHING)
-        else:
-            return self.add(primitive, (x.index,), (value,), out, NOTHING, (x,))
+        keeps_x, keeps_out = primitive.alone  # type: ignore[misc] # a ufunc of one operand has it
+        kept, result = value if keeps_x else None, out if keeps_out else None
         entries = self.entries
-        entries.append(entry)
+        if primitive.number >= 0:
+            entries.append((primitive.number, x.index, -1, kept, None, result))
+        else:
+            entries.append((primitive, (x.index,), (kept, result), None, NOTHING))
         return Array(out, self, len(entries) - 1)
 
     # ------------------------------------------------------------------------ single elements
@@ -325,36 +338,33 @@ class Tape(Trace):
         root.index = len(self.entries) - 1
 
 
-@functools.lru_cache(maxsize=1024)
-def _pair(shape1: Any, dtype1: Any, shape2: Any, dtype2: Any) -> tuple[Like, Like]:
-    """The likes of two arrays; one object for all entries alike, so that loops make few."""
-    return Like(shape1, dtype1), Like(shape2, dtype2)
-
-
 def likes_of(
     values: Sequence[Any], parents: Sequence[int], out: Any
 ) -> tuple[Like | None, ...] | None:
     """Shape and dtype of traced operands where they differ from the output's; None if none does."""
-    if type(out) is np.ndarray:
+    if type(out) is ndarray:
         shape, dtype = out.shape, out.dtype
     elif type(out) is Array and _are_alike(values, parents, out):
         return None
     else:
         shape, dtype = like_of(out)
-    found: list[Like | None] = []
-    differs = False
-    for value, parent in zip(values, parents, strict=True):
-        own = None
-        if parent >= 0:
-            if type(value) is np.ndarray:
-                if value.shape != shape or value.dtype != dtype:
-                    own = Like(value.shape, value.dtype)
-            else:
-                like = like_of(value)
-                own = None if like == (shape, dtype) else like
-            differs = differs or own is not None
-        found.append(own)
-    return tuple(found) if differs else None
+    found: list[Like | None] | None = None
+    for position, parent in enumerate(parents):
+        if parent < 0:
+            continue
+        value = values[position]
+        if type(value) is ndarray:
+            if value.shape == shape and (value.dtype is dtype or value.dtype == dtype):
+                continue
+            like = Like(value.shape, value.dtype)
+        else:
+            like = like_of(value)
+            if like == (shape, dtype):
+                continue
+        if found is None:
+            found = [None] * len(parents)
+        found[position] = like
+    return None if found is None else tuple(found)
 
 
 def _are_alike(values: Sequence[Any], parents: Sequence[int], out: Array) -> bool:

@@ -51,20 +51,21 @@ class Call:
         if argnames is None and type(argnums) is tuple:
             self.names = _positions(argnums, len(args))
         self.names = self.names or self._names(argnums, argnames)
-        self.leaves: list[Any] = []
-        self.structures: list[Any] = []
-        self.widths: list[int] = []
-        for name in self.names:
-            value = args[name] if isinstance(name, int) else kwargs[name]
-            if type(value) in _LEAVES:
-                self.leaves.append(value)
-                self.structures.append(tree.SINGLE)
-                self.widths.append(1)
-                continue
-            leaves, structure = tree.flatten(value)
-            self.leaves += leaves
-            self.structures.append(structure)
-            self.widths.append(len(leaves))
+        values = [args[name] if isinstance(name, int) else kwargs[name] for name in self.names]
+        self.leaves: list[Any] = values
+        self.structures: list[Any] = [tree.SINGLE] * len(values)
+        self.widths: list[int] = [1] * len(values)
+        self.is_flat = True
+        for value in values:
+            if type(value) not in _LEAVES:
+                self._flatten(values)
+                break
+
+    def _flatten(self, values: list[Any]) -> None:
+        flattened = [tree.flatten(value) for value in values]
+        self.leaves = [leaf for leaves, _ in flattened for leaf in leaves]
+        self.structures = [structure for _, structure in flattened]
+        self.widths = [len(leaves) for leaves, _ in flattened]
         self.is_flat = self.structures.count(tree.SINGLE) == len(self.structures)
 
     def _names(self, argnums: Any, argnames: Any) -> tuple[int | str, ...]:

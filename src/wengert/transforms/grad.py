@@ -176,7 +176,10 @@ def elementwise_grad(
 
 def filled(recording: Recording, adjoints: list[Any], transform: str, strict: bool) -> list[Any]:
     """Adjoints with zeros where the result does not depend on a source."""
-    if all(adjoint is not None for adjoint in adjoints):
+    for adjoint in adjoints:
+        if adjoint is None:
+            break
+    else:
         return adjoints
     report_disconnected(recording, adjoints, transform, strict)
     return [

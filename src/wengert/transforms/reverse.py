@@ -16,7 +16,7 @@ from wengert import tree
 from wengert.errors import DisconnectedError, DisconnectedWarning, user_frame
 from wengert.primitives.adjoints import NUMBER, Like, fit, like_of
 from wengert.tape.array import Array, of_program
-from wengert.tape.entries import ANY, BRIEF
+from wengert.tape.entries import ANY
 from wengert.tape.failures import fail
 from wengert.tape.levels import depth
 from wengert.tape.seams import tracing
@@ -30,7 +30,7 @@ from wengert.tape.structural import (
     sweeps,
 )
 from wengert.tape.sweep import backward
-from wengert.tape.tape import Tape
+from wengert.tape.tape import SCALARS, Tape
 from wengert.transforms.arguments import Call, check_sources, name_of, split_aux, target_leaf
 
 _REGISTRY = "__warningregistry__"  # where the warnings module remembers what it has shown
@@ -72,18 +72,16 @@ class Recording:
         with np.errstate(all="ignore"):
             is_masked = is_careful()
             adjoints = self._swept(seeds, masked=is_masked)
-            if _are_finished(adjoints, self.likes):
-                return adjoints
+            numbers = _as_numbers(adjoints, self.likes)
+            if numbers is not None:
+                return numbers
             if not is_masked and _have_nan(adjoints):
                 adjoints = self._swept(seeds, masked=True)
                 if self.has_inner and _have_nan(adjoints):
                     with careful():
                         again = record(self.call, self.how[0], has_aux=self.how[1])
                         adjoints = again._swept(seeds, masked=True)
-        found = [
-            _as_input(adjoint, like) for adjoint, like in zip(adjoints, self.likes, strict=True)
-        ]
-        return _unshared(found, seeds)
+        return _of_caller(adjoints, self.likes, seeds)
 
     def _swept(self, seeds: Sequence[Any], masked: bool) -> list[Any]:
         """Adjoints of the inputs as a sweep leaves them."""
@@ -108,28 +106,44 @@ class Recording:
         return adjoints
 
 
-def _are_finished(adjoints: Sequence[Any], likes: Sequence[Like]) -> bool:
-    """True of numbers that are what the caller gets: what most functions of numbers have."""
+def _as_numbers(adjoints: Sequence[Any], likes: Sequence[Like]) -> list[Any] | None:
+    """As the caller gets them, if all are numbers and none is NaN: what long loops have."""
+    found: list[Any] = []
     for adjoint, like in zip(adjoints, likes, strict=True):
-        if type(adjoint) is not np.float64 or like is not NUMBER or adjoint != adjoint:
-            return False
-    return True
+        kind = type(adjoint)
+        if like is not NUMBER or kind not in SCALARS or adjoint != adjoint:
+            return None
+        found.append(adjoint if kind is np.float64 else np.float64(adjoint))
+    return found
 
 
 def _have_nan(adjoints: Sequence[Any]) -> bool:
     return any(has_nan(adjoint) for adjoint in adjoints)
 
 
-def _unshared(adjoints: list[Any], seeds: Sequence[Any]) -> list[Any]:
-    """The adjoints with a buffer each: ``x + y`` hands its own to both, and a seed to everybody."""
+def _of_caller(adjoints: Sequence[Any], likes: Sequence[Like], seeds: Sequence[Any]) -> list[Any]:
+    """The adjoints as inputs have them, with a buffer each.
+
+    A sweep does not see to that: ``x + y`` hands its own to both, and a seed to everybody.
+    """
+    found: list[Any] = []
     taken = {id(seed) for seed in seeds}
-    for position, adjoint in enumerate(adjoints):
+    for adjoint, like in zip(adjoints, likes, strict=True):
+        if not (
+            type(adjoint) is np.ndarray
+            and adjoint.dtype is like.dtype
+            and adjoint.shape == like.shape
+            and adjoint.base is None
+            and adjoint.flags.writeable
+        ):
+            adjoint = _as_input(adjoint, like)
         kind = type(adjoint)
         if kind is np.ndarray or kind is Array:
             if id(adjoint) in taken:
-                adjoints[position] = adjoint = adjoint.copy()
+                adjoint = adjoint.copy()
             taken.add(id(adjoint))
-    return adjoints
+        found.append(adjoint)
+    return found
 
 
 def _as_input(adjoint: Any, like: Like) -> Any:
@@ -202,9 +216,9 @@ def _own_values(recording: Recording, held: list[Any]) -> None:
     for k, entry in enumerate(recording.entries):
         if entry is None:
             continue
-        if len(entry) == BRIEF:
-            recording.entries[k] = (*entry[:3], *[own(v) for v in entry[3:]])
-        elif len(entry) == ANY and any(type(v) is np.ndarray for v in entry[2]):
+        if len(entry) != ANY:
+            recording.entries[k] = tuple([own(part) for part in entry])
+        elif any(type(v) is np.ndarray for v in entry[2]):
             recording.entries[k] = (*entry[:2], tuple([own(v) for v in entry[2]]), *entry[3:])
 
 
