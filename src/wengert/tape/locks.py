@@ -18,6 +18,19 @@ _guard = threading.Lock()
 
 def hold(array: np.ndarray, mine: dict[int, np.ndarray]) -> None:
     """Make an array, and the arrays it is a view of, read-only on behalf of `mine`."""
+    if array.base is None and id(array) not in mine:  # as most are
+        with _guard:
+            entry = _held.get(id(array))
+            flags = array.flags
+            if entry is None and not flags.writeable:
+                return
+            if entry is not None or flags.owndata:
+                if entry is None:
+                    entry = _held[id(array)] = [array, 0, []]
+                entry[1] += 1
+                array.setflags(write=False)
+                mine[id(array)] = array
+                return
     link: Any = array
     while type(link) is np.ndarray and (key := id(link)) not in mine:
         if key in _held or (link.flags.writeable and _is_restorable(link)):
@@ -55,7 +68,10 @@ def release(mine: dict[int, np.ndarray]) -> None:
             entry[1] -= 1
             if entry[1] == 0:
                 del _held[key]
-                _give_back(array, entry[2])
+                if array.base is None and not entry[2]:
+                    array.setflags(write=True)
+                else:
+                    _give_back(array, entry[2])
     mine.clear()
 
 
