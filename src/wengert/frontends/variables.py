@@ -138,6 +138,10 @@ class Variable(Array):
                 recorder.notice(self)
         return Array(self._held, AMBIENT, self._node)
 
+    def laid_out(self, home: Any) -> Any:
+        """What a view says of itself: of all that is held, a variable sees the whole."""
+        return home
+
     @property
     def root(self) -> Array:
         """What views of the variable are taken of: its value now."""
