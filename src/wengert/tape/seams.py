@@ -69,7 +69,9 @@ def mirror_type_tests(namespace: dict[str, Any]) -> None:
     def is_instance(x: Any, kind: Any) -> bool:
         return isinstance(x, kind) or (kind is np.ndarray and isinstance(x, Array))
 
-    SEAMS.table.append(Seam(namespace, {"isinstance": is_instance}, {"isinstance": isinstance}))
+    SEAMS.globals.append(
+        GlobalsSeam(namespace, {"isinstance": is_instance}, {"isinstance": isinstance})
+    )
 
 
 def _wrapper(original: Any, replacement: Callable[..., Any]) -> Any:
