@@ -30,7 +30,7 @@ from wengert.tape.dispatch import call
 from wengert.tape.flat import Flat
 from wengert.tape.levels import depth
 from wengert.tape.reading import memory
-from wengert.tape.stacking import stack
+from wengert.tape.stacking import holds_array, stack
 from wengert.tape.windows import strided
 
 __all__ = [
@@ -423,8 +423,8 @@ def _of_lists(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _joined(x: Any) -> Any:
-    is_list = isinstance(x, list | tuple) or (type(x) is _np.ndarray and x.dtype == object)
-    if not is_list:
+    is_list = isinstance(x, list | tuple) and holds_array(x)
+    if not is_list and not (type(x) is _np.ndarray and x.dtype == object):
         return x
     found = stack(x)
     return found if isinstance(found, Array) else x
@@ -433,11 +433,22 @@ def _joined(x: Any) -> Any:
 # fmt: off
 _OF_LISTS = (
     "average", "max", "mean", "median", "min", "std", "var",
-    "bincount", "correlate", "delete", "histogram", "trapezoid", "unique",
+    "allclose", "angle", "array_split", "bincount", "corrcoef", "correlate", "cov", "delete",
+    "ediff1d", "gradient", "histogram", "histogram2d", "histogram_bin_edges", "histogramdd", "i0",
+    "insert", "interp", "isclose", "isneginf", "isposinf", "nanmax", "nanmean", "nanmedian",
+    "nanmin", "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "percentile",
+    "poly", "polydiv", "polyfit", "quantile", "sort_complex", "trapezoid", "unique",
+)
+_LINALG = (
+    "cholesky", "cond", "det", "eig", "eigh", "eigvals", "eigvalsh", "inv", "lstsq", "matrix_norm",
+    "matrix_power", "matrix_rank", "norm", "pinv", "qr", "slogdet", "solve", "svd", "svdvals",
+    "tensorinv", "tensorsolve",
+)
+_FFT = (
+    "fft", "fft2", "fftn", "hfft", "ifft", "ifft2", "ifftn", "ihfft", "irfft", "rfft", "rfft2",
+    "rfftn",
 )
 # fmt: on
-_LINALG = ("cholesky", "det", "eigh", "inv", "norm", "solve")
-_FFT = ("fft", "fft2", "fftn", "hfft", "ifft", "ifft2", "ifftn", "ihfft", "irfft", "rfft")
 globals().update({name: _of_lists(getattr(_np, name)) for name in _OF_LISTS})
 __all__ += _OF_LISTS
 FFT = {name: _of_lists(getattr(_np.fft, name)) for name in _FFT}

@@ -66,11 +66,13 @@ class ModuleSeam(NamedTuple):
 
 
 class GlobalsSeam(NamedTuple):
-    """Names that a module's own functions look up: they are replaced."""
+    """Names that a module's own functions look up, replaced from the first trace on.
+
+    For anything but an Array, of which there are none before, the wrappers are the originals.
+    """
 
     namespace: dict[str, Any]  # of the module
     wrappers: dict[str, Any]
-    originals: dict[str, Any]
 
 
 class _Seams:
@@ -82,11 +84,6 @@ class _Seams:
         self.late: dict[str, Callable[[], None]] = {}  # modules not imported yet: who mirrors them
         self.active = 0
 
-    @property
-    def table(self) -> list[ModuleSeam | GlobalsSeam]:
-        """All of them."""
-        return [*self.modules, *self.globals]
-
     def open(self) -> None:
         """One more context traces."""
         if self.late:
@@ -96,7 +93,8 @@ class _Seams:
             if self.active == 1:
                 for seam in self.modules:
                     seam.module.__class__ = seam.tracing
-                for replaced in self.globals:
+                while self.globals:
+                    replaced = self.globals.pop()
                     replaced.namespace.update(replaced.wrappers)
 
     def mirror_late(self) -> None:
@@ -111,8 +109,6 @@ class _Seams:
             if self.active == 0:
                 for seam in self.modules:
                     seam.module.__class__ = seam.plain
-                for replaced in self.globals:
-                    replaced.namespace.update(replaced.originals)
 
 
 SEAMS = _Seams()
@@ -121,7 +117,7 @@ SEAMS = _Seams()
 def mirror_of(function: Any) -> Callable[..., Any] | None:
     """The mirror of a function, or of the wrapper that stands in its place; None if it has none."""
     SEAMS.mirror_late()
-    for seam in SEAMS.table:
+    for seam in SEAMS.modules:
         for name, original in seam.originals.items():
             if function is original or function is seam.wrappers[name]:
                 return seam.wrappers[name].mirror
@@ -131,4 +127,6 @@ def mirror_of(function: Any) -> Callable[..., Any] | None:
 def bound_early(function: Any) -> bool:
     """True for a function that is replaced while a trace is active, and was got hold of before."""
     SEAMS.mirror_late()
-    return any(function is original for seam in SEAMS.table for original in seam.originals.values())
+    return any(
+        function is original for seam in SEAMS.modules for original in seam.originals.values()
+    )

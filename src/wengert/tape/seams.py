@@ -25,7 +25,7 @@ from wengert.errors import LostDerivativeError, is_user_file, user_frame
 from wengert.tape.array import Array
 from wengert.tape.levels import depth, enter, leave
 from wengert.tape.library import called_names, looked_up
-from wengert.tape.mirrors import SEAMS, GlobalsSeam, ModuleSeam, mirror_of
+from wengert.tape.mirrors import SEAMS, GlobalsSeam, ModuleSeam
 from wengert.tape.stacking import stack
 from wengert.tape.tape import Tape
 
@@ -55,9 +55,7 @@ def mirror_conversions(namespace: dict[str, Any]) -> None:
                 return found.astype(dtype)
         return original(a, dtype, *args, **kwargs)
 
-    asanyarray.mirror = mirror_of(original)  # type: ignore[attr-defined]
-    wrappers, originals = {"asanyarray": asanyarray}, {"asanyarray": original}
-    SEAMS.globals.append(GlobalsSeam(namespace, wrappers, originals))
+    SEAMS.globals.append(GlobalsSeam(namespace, {"asanyarray": asanyarray}))
 
 
 def mirror_type_tests(namespace: dict[str, Any]) -> None:
@@ -69,9 +67,7 @@ def mirror_type_tests(namespace: dict[str, Any]) -> None:
     def is_instance(x: Any, kind: Any) -> bool:
         return isinstance(x, kind) or (kind is np.ndarray and isinstance(x, Array))
 
-    SEAMS.globals.append(
-        GlobalsSeam(namespace, {"isinstance": is_instance}, {"isinstance": isinstance})
-    )
+    SEAMS.globals.append(GlobalsSeam(namespace, {"isinstance": is_instance}))
 
 
 def _wrapper(original: Any, replacement: Callable[..., Any]) -> Any:

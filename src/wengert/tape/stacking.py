@@ -14,7 +14,7 @@ def stack(cells: Any) -> Any:
     if isinstance(cells, Array) or (type(cells) is np.ndarray and cells.dtype != object):
         return cells
     if isinstance(cells, list | tuple):
-        if not _holds_array(cells):
+        if not holds_array(cells):
             return np.asarray(cells)
         parts = [stack(cell) if isinstance(cell, list | tuple) else cell for cell in cells]
         return np.stack([_as_operand(part) for part in parts])
@@ -32,10 +32,11 @@ def _as_operand(part: Any) -> Any:
     return stack(part) if isinstance(part, np.ndarray) else np.asarray(part)
 
 
-def _holds_array(cells: Any) -> bool:
+def holds_array(cells: Any) -> bool:
+    """True if an Array stands somewhere in nested lists."""
     return any(
         isinstance(cell, Array)
-        or (isinstance(cell, list | tuple) and _holds_array(cell))
+        or (isinstance(cell, list | tuple) and holds_array(cell))
         or (type(cell) is np.ndarray and cell.dtype == object)
         for cell in cells
     )
