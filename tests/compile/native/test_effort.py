@@ -51,7 +51,10 @@ def test_numbers_take_fewer_passes(count, effort):
 
 def test_arrays_take_few_passes_and_loops_of_numbers_all():
     _, code = native(lambda x: np.exp(x).sum(), np.ones(5))
-    assert code.module.effort == engine.LEAN
+    assert [part.effort for part in code.module.parts] == [engine.LEAST]
+    _, code = native(lambda x: np.exp(x).sum(), np.ones(50_000))
+    assert [part.effort for part in code.module.parts] == [engine.LEAST, engine.LEAN]
+    assert re.findall(r"define void @(\S+)\(", code.module.parts[1].text) == ["plan.k0"]
     _, code = native(lambda x, y: powers(x, y, 200), 0.1, 0.2)
     assert code.plan.bodies
     assert code.module.effort == engine.THOROUGH

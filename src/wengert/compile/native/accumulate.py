@@ -11,7 +11,7 @@ from wengert.compile import views
 from wengert.compile.native import reduce
 from wengert.compile.native.elements import Elements
 from wengert.compile.native.innermost import Variable, write_innermost
-from wengert.compile.native.memory import KERNEL, PARAMETERS, Memory, Pointers
+from wengert.compile.native.memory import PARAMETERS, Memory, Pointers
 from wengert.compile.native.types import (
     Code,
     Scalar,
@@ -113,7 +113,8 @@ class Accumulator:
             store(body, register.value(body), result)
         else:
             self._finish_many(body, result, partials)
-        text = [f"define internal void @{symbol}({PARAMETERS}) {KERNEL} {{", "entry:"]
+        kernel = self.memory.kernel(self.count * self.size)
+        text = [f"define internal void @{symbol}({PARAMETERS}) {kernel} {{", "entry:"]
         text += [*names.allocas, *head.lines, *body.lines, "  ret void", "}"]
         self.memory.symbols["@" + symbol] = "\n".join(text)
         code.do(f"call void @{symbol}(ptr %inputs, ptr %outputs, ptr %arena)")

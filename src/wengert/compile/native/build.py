@@ -17,7 +17,7 @@ import numpy as np
 
 from wengert.compile.composites import CHECKED
 from wengert.compile.fuse import CALL, SCALARS, Home, Step
-from wengert.compile.native import bounds, call, calls, elementary, engine, library, runtime
+from wengert.compile.native import bounds, call, calls, elementary, engine, library, parts, runtime
 from wengert.compile.native.callbacks import Callback, Callbacks
 from wengert.compile.native.elements import Elements
 from wengert.compile.native.iterate import write_loop
@@ -69,12 +69,18 @@ class Module:
         Writer(self, self.memory, name).write()
 
     @property
-    def text(self) -> str:
-        """The module as LLVM assembly."""
+    def parts(self) -> list[engine.Part]:
+        """The module as LLVM assembly: loops over arrays that run long by themselves."""
         self.memory.table()
         self.symbols |= self.callbacks.table()
-        order = sorted(self.symbols, key=lambda name: name.startswith("!"))
-        return "\n".join([self.symbols[name] for name in order])
+        rest, hot = parts.divided(self.symbols)
+        found = [engine.Part(rest, self.effort)]
+        return [*found, engine.Part(hot, engine.LEAN)] if hot else found
+
+    @property
+    def text(self) -> str:
+        """The whole module."""
+        return "\n".join([part.text for part in self.parts])
 
     @property
     def effort(self) -> engine.Effort:
@@ -84,7 +90,7 @@ class Module:
         if self.plan.bodies:
             return engine.THOROUGH
         if any(step.home.rank != SCALARS for step in self.plan.steps):
-            return engine.LEAN
+            return engine.LEAST
         return engine.LEAST if self.is_short else engine.LEAN
 
     @property
@@ -326,7 +332,8 @@ class Native:
         self._signature = signature
         self._entry = None if signature is None else self._emit(self.module.symbols, signature)
         library.install(self.module.symbols)
-        self.unit = engine.Unit(self.module.text, self.module.effort)
+        first, *others = self.module.parts
+        self.unit = engine.Unit(*first, *others)
         self.seconds = self.unit.seconds
         self._constants = self.module.memory.constants
         self._fill()

@@ -12,6 +12,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import llvmlite.binding as llvm
@@ -45,6 +46,13 @@ _FEW = (
 )
 
 
+class Part(NamedTuple):
+    """A module, and what is to be done with it."""
+
+    text: str
+    effort: Effort
+
+
 class Unit:
     """Machine code in memory, and the symbols in it.
 
@@ -54,22 +62,24 @@ class Unit:
         Time spent in each stage.
     """
 
-    def __init__(self, text: str, effort: Effort = THOROUGH):
+    def __init__(self, text: str, effort: Effort = THOROUGH, *others: Part):
         self.seconds: dict[str, float] = {}
-        cache = disk_cache.from_environment()
-        name = disk_cache.key(text, repr(effort), *_target()) if cache is not None else ""
-        code = cache.lookup(name) if cache is not None else None
+        parts = [Part(text, effort), *others]
         with _LOCK:
-            if code is None:
-                code = self._compile(text, effort)
-                if cache is not None:
-                    cache.store(name, code)
+            codes = [self._code(*part) for part in parts]
             start = time.perf_counter()
-            self._linked = _link(text, code)
+            self._linked = _link("\n".join([part.text for part in parts]), codes)
             self._note("link", start)
 
+    def _code(self, text: str, effort: Effort) -> bytes:
+        """The object file of a module, from the disk if it is there."""
+        cache = disk_cache.from_environment()
+        if cache is None:
+            return self._compile(text, effort)
+        name = disk_cache.key(text, repr(effort), *_target())
+        return cache.lookup(name) or cache.store(name, self._compile(text, effort))
+
     def _compile(self, text: str, effort: Effort) -> bytes:
-        """The object file of a module."""
         start = time.perf_counter()
         module = llvm.parse_assembly(text)
         module.triple = llvm.get_process_triple()
@@ -84,7 +94,7 @@ class Unit:
         return code
 
     def _note(self, stage: str, start: float) -> None:
-        self.seconds[stage] = time.perf_counter() - start
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
     def address(self, name: str) -> int:
         """Where a function begins, or a global variable lies, that others may know.
@@ -103,9 +113,11 @@ _VARIABLE = re.compile(r'^@"?([\w.]+)"? = (?!internal |private |external )', re.
 _NUMBERS = itertools.count()
 
 
-def _link(text: str, code: bytes) -> llvm.ResourceTracker:
-    """Load an object file, with the addresses that its module declares; what it defines."""
-    library = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+def _link(text: str, codes: Sequence[bytes]) -> llvm.ResourceTracker:
+    """Load object files, with the addresses that their text declares; what they define."""
+    library = llvm.JITLibraryBuilder().add_current_process()
+    for code in codes:
+        library.add_object_img(code)
     for name in _DECLARED.findall(text):
         address = None if name.startswith("llvm.") else llvm.address_of_symbol(name)
         if address is not None:

@@ -17,7 +17,8 @@ from wengert.compile.native.types import Code, Scalar, close_loop, llvm_type, op
 from wengert.compile.program import Op
 
 _SHORT = 30  # lines of a body that is written out for several vectors
-_AT_ONCE = 4  # of them
+_AT_ONCE = 4  # of them, in sums
+_FEW = 4  # vectors, up to which a loop is written once, with masks
 
 
 class Variable:
@@ -116,10 +117,11 @@ class _Vectors:
         self.code, self.lines, self.index, self.ends, self.turns = code, lines, index, ends, turns
         self.count, self.variables = count, variables
         is_short = len(lines) <= _SHORT
-        self.at_once = _AT_ONCE if is_short else 1
+        self.at_once = _AT_ONCE if is_short and variables else 1
         while turns and self.at_once > 1 and turns < 2 * self.at_once * count:
             self.at_once //= 2
-        self.only_masked = _has_masks() and not is_short and (not turns or turns % count > 0)
+        is_worth_two = is_short and not 0 < turns <= _FEW * count
+        self.only_masked = _has_masks() and not is_worth_two and (turns == 0 or turns % count > 0)
         # For each variable, for each vector at once: where its parts lie.
         self.places = [[self._wide(v) for _ in range(self.at_once)] for v in variables]
 
@@ -210,7 +212,8 @@ class _Vectors:
             mask = "" if turns and turns % self.count == 0 else self._mask(body, first, turns)
             self._write_vector(before, body, first, 0, mask)
 
-        self._loop(low, self.ends[1], self.count, write, is_one=0 < turns <= self.count)
+        is_one = (not self.only_masked and self.at_once == 1) or 0 < turns <= self.count
+        self._loop(low, self.ends[1], self.count, write, is_one=is_one)
 
     def _mask(self, body: Code, first: str, turns: int) -> str:
         """Which lanes are before the end."""

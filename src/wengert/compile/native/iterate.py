@@ -44,7 +44,7 @@ class _Iteration:
     def write(self) -> str:
         """The loop."""
         code, name = self.code, f"{self.writer.name}.loop{self.value}"
-        body = self.writer.memory.of_body(self.plan)
+        body = self.writer.memory.of_body(self.plan, self.op.parameters["count"])
         self.writer.write_body(body, name)
         arena = self.scratch(body.arena)
         inputs = code.variable(f"[{max(1, len(self.inputs))} x ptr]")

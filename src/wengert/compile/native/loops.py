@@ -20,7 +20,7 @@ from wengert.compile.native.accumulate import Accumulator, Register
 from wengert.compile.native.bands import band
 from wengert.compile.native.elements import Elements
 from wengert.compile.native.innermost import write_innermost, write_one_by_one
-from wengert.compile.native.memory import ATTRIBUTES, KERNEL, PARAMETERS, Memory, Pointers
+from wengert.compile.native.memory import ATTRIBUTES, PARAMETERS, Memory, Pointers
 from wengert.compile.native.skips import is_worth_a_branch, mask_of
 from wengert.compile.native.types import Code, Names, Scalar, close_loop, open_loop, store
 
@@ -132,11 +132,14 @@ class Nest:
             return [[(0, self.extent(group))] for group in self.groups]
         return ranges
 
+    def _work(self) -> int:
+        """Instructions that the nest takes, about."""
+        return prod(self.shape) * sum([self.division.cost(value) for value in self.step.roots])
+
     def _blocks(self) -> Blocks:
         outer = self.extent(self.groups[0])
         inner = prod(self.shape) // outer
-        cost = sum([self.division.cost(value) for value in self.step.roots])
-        is_threaded = prod(self.shape) * cost > THREADED
+        is_threaded = self._work() > THREADED
         shared = [part.size for part in self.accumulators if self._is_shared(part)]
         if not shared:
             rows = -(-outer // _CHUNKS) if is_threaded else outer
@@ -160,7 +163,8 @@ class Nest:
         for ranges in itertools.product(*self.cuts):
             for way in self._ways(ranges):
                 _Piece(self, names, pointers, slots, ranges, way).write(body)
-        head = f"define internal void @{self.name}({PARAMETERS}, i64 %begin, i64 %end) {KERNEL} {{"
+        kernel = self.memory.kernel(self._work())
+        head = f"define internal void @{self.name}({PARAMETERS}, i64 %begin, i64 %end) {kernel} {{"
         lines = [head, "entry:", *names.allocas, *code.lines, *body.lines, "  ret void", "}"]
         return "\n".join(lines)
 

@@ -23,7 +23,8 @@ TABLE = "wg_constants"
 # LLVM prefers half the width of AVX-512, for the sake of early processors' clocks.
 ATTRIBUTES = 'nounwind "prefer-vector-width"="512"'
 # Called once, it would be inlined: the plan would be one long function, which takes LLVM longer.
-KERNEL = f"noinline {ATTRIBUTES}"
+_KERNEL = f"noinline {ATTRIBUTES}"
+_HOT = 20_000  # instructions, about, from which on a function is worth good code: a microsecond
 PARAMETERS = "ptr %inputs, ptr %outputs, ptr %arena"
 
 
@@ -44,15 +45,21 @@ class Memory:
         self.plan, self.division, self.symbols = plan, plan.division, symbols
         self.arena = plan.arena
         self.constants: list[np.ndarray] = []
+        self.times = 1  # that the plan is run in one call: a loop's body
         self.flags = _FAST if is_fast else ""
         self._numbers: dict[int, int] = {}
         self._held: list[Any] = []  # so that an id stays one object's
 
-    def of_body(self, plan: Plan) -> Memory:
+    def of_body(self, plan: Plan, times: int) -> Memory:
         """For the plan of a loop's body: an arena of its own, all else shared."""
         body = copy.copy(self)
+        body.times *= times
         body.plan, body.division, body.arena = plan, plan.division, plan.arena
         return body
+
+    def kernel(self, instructions: int) -> str:
+        """The attributes of a function that runs so many instructions, about."""
+        return ("hot " if instructions * self.times > _HOT else "") + _KERNEL
 
     def names(self) -> Names:
         """Names for one more function of the module."""

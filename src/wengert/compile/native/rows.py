@@ -19,7 +19,7 @@ from wengert.compile.native.accumulate import Accumulator, Register
 from wengert.compile.native.elements import Elements
 from wengert.compile.native.innermost import write_innermost
 from wengert.compile.native.loops import PARALLEL_FOR, THREADED
-from wengert.compile.native.memory import ATTRIBUTES, KERNEL, PARAMETERS, Memory, Pointers
+from wengert.compile.native.memory import ATTRIBUTES, PARAMETERS, Memory, Pointers
 from wengert.compile.native.transposing import write_copy
 from wengert.compile.native.types import Code, close_loop, open_loop, store
 from wengert.compile.rows import Rows
@@ -85,7 +85,9 @@ class Run:
         pointers = Pointers(self.memory, code)
         for part in self.totals:
             part.clear(code, part.slot(code, pointers), None)
-        return _function(f"{self.name}.start", f"{PARAMETERS}, i64 %begin", code)
+        return _function(
+            f"{self.name}.start", f"{PARAMETERS}, i64 %begin", code, self.memory.kernel(0)
+        )
 
     def _copy(self) -> str:
         """The function that copies what a block reads from elsewhere, column by column."""
@@ -94,11 +96,12 @@ class Run:
         for operand in self.rows.copied:
             spec = self.memory.division.spec(operand)
             write_copy(code, spec, source(operand), target(operand), self.rows)
-        return _function(f"{self.name}.copy", _HEAD, code)
+        size = sum([self.memory.division.spec(operand).size for operand in self.rows.copied])
+        return _function(f"{self.name}.copy", _HEAD, code, self.memory.kernel(size))
 
 
-def _function(name: str, parameters: str, code: Code) -> str:
-    lines = [f"define internal void @{name}({parameters}) {KERNEL} {{", "entry:"]
+def _function(name: str, parameters: str, code: Code, kernel: str) -> str:
+    lines = [f"define internal void @{name}({parameters}) {kernel} {{", "entry:"]
     return "\n".join([*lines, *code.names.allocas, *code.lines, "  ret void", "}"])
 
 
@@ -222,7 +225,9 @@ class RowNest:
             if part not in self.totals and not self._is_whole(part):
                 self._clear(main, part, slot)
         self._loops(main, 0)
-        lines = [f"define internal void @{self.name}({_HEAD}) {KERNEL} {{", "entry:"]
+        work = prod(self.shape) * sum([self.division.cost(value) for value in self.step.roots])
+        kernel = memory.kernel(work)
+        lines = [f"define internal void @{self.name}({_HEAD}) {kernel} {{", "entry:"]
         lines += [*names.allocas, *entry.lines, *main.lines, "  ret void", "}"]
         return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from math import prod
 from wengert.compile import views
 from wengert.compile.native import elementwise
 from wengert.compile.native.elements import Elements
-from wengert.compile.native.memory import KERNEL, PARAMETERS, Memory, Pointers
+from wengert.compile.native.memory import PARAMETERS, Memory, Pointers
 from wengert.compile.native.types import (
     INT64,
     Code,
@@ -29,6 +29,7 @@ from wengert.compile.program import Spec
 from wengert.compile.views import Index
 
 Body = Callable[[Elements, int], None]
+_INSTRUCTIONS = 8  # for an element, about
 
 
 def write_update(memory: Memory, value: int, name: str, elements: Elements) -> None:
@@ -122,7 +123,8 @@ def _nest(
         main.lines += section.lines
     for loop in reversed(loops):
         close_loop(main, loop)
-    head = f"define internal void @{name}({PARAMETERS}) {KERNEL} {{"
+    kernel = memory.kernel(_INSTRUCTIONS * prod(shape))
+    head = f"define internal void @{name}({PARAMETERS}) {kernel} {{"
     lines = [head, "entry:", *names.allocas, *entry.lines, *main.lines, "  ret void", "}"]
     memory.symbols["@" + name] = "\n".join(lines)
     code.do(f"call void @{name}(ptr %inputs, ptr %outputs, ptr %arena)")
@@ -145,7 +147,8 @@ def write_check(memory: Memory, code: Code, spec: Spec, pointer: str, size: int,
         before = inner.op(f"load i1, ptr {found}")
         inner.do(f"store i1 {inner.op(f'or i1 {before}, {is_bad}')}, ptr {found}")
         close_loop(inner, loop)
-    head = f"define internal i1 @{name}(ptr %index) {KERNEL} {{"
+    kernel = memory.kernel(_INSTRUCTIONS * spec.size)
+    head = f"define internal i1 @{name}(ptr %index) {kernel} {{"
     result = inner.op(f"load i1, ptr {found}")
     lines = [head, "entry:", *inner.names.allocas, *inner.lines, f"  ret i1 {result}", "}"]
     memory.symbols["@" + name] = "\n".join(lines)
