@@ -40,6 +40,7 @@ TOPICS = (
     "joining",
     "indexing",
     "taking",
+    "places",
     "padding",
     "editing",
     "diagonals",
