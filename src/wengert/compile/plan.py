@@ -18,6 +18,7 @@ from wengert.compile.passes.loop import loop as LOOP
 from wengert.compile.program import Operand, Program
 from wengert.compile.rows import Rows, runs
 from wengert.compile.views import Index
+from wengert.primitives.products import matmul as MATMUL
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -40,7 +41,8 @@ class Summary:
     buffers, arena : int
         Values in the arena, and its bytes.
     flops, moved : int
-        Elementwise operations, and bytes that loop nests read and write, in one call.
+        Elementwise operations, additions of reductions, and both of matrix products; bytes that
+        loop nests read and write. In one call.
     """
 
     kernels: int = 0
@@ -328,9 +330,13 @@ def _summary(
             touched = [*found, *_results(division, step)]
             out.moved += sum(_bytes(division, x) for x in touched)
     for k, op in enumerate(division.program.ops):
-        if division.roles[k].kind in ("pointwise", "reduce") and op.spec.shape:
-            first: Operand = op.operands[0]
-            out.flops += max(op.spec.size, division.spec(first).size)
+        if not op.operands:
+            continue
+        first = division.spec(op.operands[0])
+        if op.primitive is MATMUL:
+            out.flops += 2 * op.spec.size * first.shape[-1]
+        elif division.roles[k].kind in ("pointwise", "reduce") and (op.spec.shape or first.shape):
+            out.flops += max(op.spec.size, first.size)
     return out
 
 

@@ -95,7 +95,7 @@ class PathReport:
             f"  writes: {_named(found['writes'])} into parts of arrays",
             f"  scalars: {found['scalars']} operations on single numbers",
             f"  buffers: {found['buffers']} values kept on the way, in {found['arena']} bytes",
-            f"  flops: {found['flops']} in a call",
+            f"  flops: {found['flops']} of kernels and matrix products in a call",
             f"  moved: {found['moved']} bytes that kernels read and write in a call",
         ]
 

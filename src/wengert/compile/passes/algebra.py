@@ -121,9 +121,11 @@ def has_length_one(x: Value, axis: tuple[int, ...]) -> bool:
     return all(x.shape[k] == 1 for k in axis)
 
 
-def has_every_axis(axis: tuple[int, ...], shape: tuple[int, ...]) -> bool:
-    """True for a reduction to one number."""
-    return len(axis) == len(shape) and math.prod(shape) > 0
+def sums_what_was_broadcast(x: Value, axis: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """True for a sum over every axis along which an operand was repeated."""
+    own = (1,) * (len(shape) - len(x.shape)) + x.shape
+    repeated = {k for k, (n, count) in enumerate(zip(own, shape, strict=True)) if n != count}
+    return repeated <= set(axis) and math.prod(shape) > 0
 
 
 # ------------------------------------------------------------------------------------- right sides
@@ -165,9 +167,10 @@ def reduced_shape(x: Any, axis: tuple[int, ...], keepdims: bool) -> tuple[int, .
 
 
 @computed
-def every_axis(x: Any) -> tuple[int, ...]:
-    """All axes of an operand."""
-    return tuple(range(len(x.shape)))
+def own_axes(x: Any, axis: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of an operand among those of what it was broadcast to."""
+    before = len(shape) - len(x.shape)
+    return tuple([k - before for k in axis if k >= before])
 
 
 @computed
@@ -256,9 +259,9 @@ FACTORS = [
             )),
     rewrite(lambda x, shape, axis: add_up(broadcast(x, shape=shape), axis=axis, keepdims=False),
             lambda x, shape, axis: (
-                add_up(x, axis=every_axis(x), keepdims=False) * times_as_many(x, shape)
+                add_up(x, axis=own_axes(x, axis, shape), keepdims=False) * times_as_many(x, shape)
             ),
-            when=has_every_axis, exact=False),
+            when=sums_what_was_broadcast, exact=False),
 ]
 
 SHAPES = [
