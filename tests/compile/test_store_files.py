@@ -156,7 +156,7 @@ def check_hostile(data):
         check_specs(one.program)
 
 
-OPEN = {"nonzero", "unique_positions", "histogram_edges", "bincount", "eig"}
+OPEN = {"nonzero", "unique_positions", "histogram_edges", "bincount", "count", "eig"}
 
 
 def check_specs(program):

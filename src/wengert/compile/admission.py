@@ -10,6 +10,8 @@ are looked at once.
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -165,13 +167,26 @@ def _listed(operands: Sequence[Found | Constant]) -> str:
 
 
 def _check_operands(primitive: Primitive, operands: Sequence[Found | Constant]) -> None:
-    least = len(primitive.operands)
-    if len(operands) < least or (len(operands) > least and not primitive.variadic):
-        raise bad(f"{primitive.name} takes {least} operands, not {len(operands)}")
+    most = len(primitive.operands)
+    if len(operands) < most - _optional(primitive) or (
+        len(operands) > most and not primitive.variadic
+    ):
+        raise bad(f"{primitive.name} takes {most} operands, not {len(operands)}")
     for operand in operands:
         if _found(operand).is_tuple != (primitive is PART):
             raise bad(f"{primitive.name} cannot take a tuple" if primitive is not PART else
                       "part takes a tuple apart, and its operand is none")  # fmt: skip
+
+
+@functools.cache
+def _optional(primitive: Primitive) -> int:
+    """How many of the last operands have a default."""
+    try:
+        given = inspect.signature(primitive.function).parameters
+    except (TypeError, ValueError):  # of a ufunc, of what is written in C
+        return 0
+    found = [given[name] for name in primitive.operands if name in given]
+    return sum(parameter.default is not parameter.empty for parameter in found)
 
 
 Spend = Callable[[int], None]  # says how many elements are about to be made; raises if too many
@@ -524,5 +539,5 @@ _RULES: dict[str, _Rule] = {
     "scatter": _scatter,
     "eig": _eig,
     **dict.fromkeys(["fft", "ifft", "rfft", "irfft", "add.reduceat", "argpartition"], _along),
-    **dict.fromkeys(["nonzero", "unique_positions", "bincount", "histogram_edges"], _open),
+    **dict.fromkeys(["nonzero", "unique_positions", "bincount", "count", "histogram_edges"], _open),
 }
