@@ -190,6 +190,8 @@ def _of_function(function: FunctionType) -> Iterator[Any]:
     yield function.__defaults__
     yield function.__kwdefaults__
     yield function.__dict__
+    if _has_no_generators(function):
+        return
     names = set(_names(function.__code__))
     for name in names & function.__globals__.keys():
         value = function.__globals__[name]
@@ -197,6 +199,18 @@ def _of_function(function: FunctionType) -> Iterator[Any]:
             yield from (vars(value)[part] for part in names & vars(value).keys())
         else:
             yield value
+
+
+def _has_no_generators(function: FunctionType) -> bool:
+    """True for code of Wengert, NumPy and SciPy: their one global generator is watched in any case.
+
+    Without this, nearly all that there is would be reached by way of the registry.
+    """
+    package = (function.__module__ or "").partition(".")[0]
+    return package in _QUIET and not is_user_file(function.__code__.co_filename)
+
+
+_QUIET = frozenset({"wengert", "numpy", "scipy", "optree"})
 
 
 def _names(code: CodeType) -> Iterator[str]:
