@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wengert.primitives.brief import PULLS
 from wengert.primitives.family import Elementwise, Linear, Primitive
 from wengert.primitives.indexing import read as READ
 from wengert.primitives.indexing import write as WRITE
 from wengert.tape.array import Array, of_program
-from wengert.tape.entries import whole
+from wengert.tape.entries import ANY, BRIEF, whole
 
 # fmt: off
 REGULAR = frozenset({
@@ -103,6 +104,8 @@ class Need(NamedTuple):
 
 def entries_in_need(entries: Sequence[Any]) -> Need | None:
     """Where a sweep of these entries must care for structural zeros; None if nowhere."""
+    if not any(map(_may_leave_out, entries)):  # most long tapes: nothing is selected
+        return None
     entries = [None if entry is None else whole(entry) for entry in entries]
     is_singular = [entry is not None and _is_singular(entry) for entry in entries]
     if not any(is_singular):
@@ -147,6 +150,15 @@ def _is_singular(entry: Any) -> bool:
 
 def _grade(value: Any) -> int:
     return FINITE if isinstance(value, tuple) else grade_of(value)
+
+
+def _may_leave_out(entry: Any) -> bool:
+    """As `_leaves_out`, for an entry in any form."""
+    if entry is None:
+        return False
+    if len(entry) == BRIEF:
+        return PULLS[entry[0]].primitive.selects
+    return len(entry) != ANY or _leaves_out(entry)
 
 
 def _leaves_out(entry: Any) -> bool:
