@@ -10,6 +10,7 @@ into one array is done in one buffer.
 
 from __future__ import annotations
 
+import math
 import sys
 import weakref
 from collections.abc import Callable, Sequence
@@ -46,10 +47,15 @@ class Late:
 
     def is_large(self, values: Sequence[Any]) -> bool:
         """True if an operation on these is worth putting off, or reads what was."""
-        held = self._held
+        held, first = self._held, None
         for value in values:
-            if type(value) is np.ndarray and value.size >= LARGE:
-                return True
+            if type(value) is np.ndarray:
+                if value.size >= LARGE:
+                    return True
+                if first is None:
+                    first = value
+                elif value.shape != first.shape and _may_be_large(value.shape, first.shape):
+                    return True
             if held and id(value) in held:
                 return True
         return False
@@ -159,6 +165,11 @@ class Pending:
                     assign(self.value, value=_value(operands[1]), **self.parameters)
                     return
         self.value = self.function(*[_value(x) for x in operands], **self.parameters)
+
+
+def _may_be_large(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """True if two small arrays may give a large one: a product of matrices, or by broadcasting."""
+    return len(one) == len(other) > 1 and math.prod(map(max, one, other)) >= LARGE
 
 
 def _value(operand: Any) -> Any:

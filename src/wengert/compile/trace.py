@@ -45,6 +45,7 @@ _FLOATS = {float: spec_of(0.0), np.float64: spec_of(np.float64(0))}  # what long
 _PYTHON = frozenset({bool, int, float, complex})
 _PLAIN = frozenset({bool, int, float, str, type(None), np.dtype, type, slice})
 _EVERY = 1024  # operations between two looks at the clock
+_LONG = 1024  # elements that take a while to look through
 _DEEP = 4  # frames that operations of a sweep differ in; those further out stand still
 _GENERATOR = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _REGULAR = frozenset([p for p in REGISTRY if p.name in REGULAR])
@@ -92,6 +93,7 @@ class Recorder(Trace):
         self._frame: FrameType | None = None  # of the last operation; and its scope
         self._scope = active_scope()
         self._copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._known_grades: dict[int, int] = {}  # of large constants
         self._specs: dict[tuple[Any, Any], Spec] = {}  # of arrays
         self._late = Late()
 
@@ -338,11 +340,19 @@ class Recorder(Trace):
         if spec.dtype.kind not in "fc":
             return FINITE
         held = self.grades
-        grades = [held[x] if type(x) is int else grade_of(x.value) for x in own]  # type: ignore[union-attr]
+        grades = [held[x] if type(x) is int else self._grade_of(x.value) for x in own]  # type: ignore[union-attr]
         if primitive in _REGULAR:
             return max(grades)
         constants = [x.value if type(x) is Constant else None for x in own]
         return grade(primitive, constants, grades)
+
+    def _grade_of(self, constant: Any) -> int:
+        if type(constant) is not np.ndarray or constant.size < _LONG:
+            return grade_of(constant)
+        found = self._known_grades.get(id(constant))
+        if found is None:  # looked through once; the operations hold it, so that its id stays
+            found = self._known_grades[id(constant)] = grade_of(constant)
+        return found
 
     def grade(self, x: Array) -> int:
         return self.grades[x.index]
