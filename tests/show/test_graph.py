@@ -1,6 +1,8 @@
 """One graph of every kind of tape: the same nodes, edges, values, and derivatives that add up."""
 
+import gc
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -243,6 +245,61 @@ def test_groups_are_calls_and_scopes():
     ]
     assert paths == [["first", "layer"]] * 2 + [["layer"]] * 2 + [[]]
     assert graph.nodes[2].group != graph.nodes[4].group
+
+
+def test_calls_are_groups_of_the_article_s_nodes():
+    def neuron(x, w):
+        return wg.Sigmoid(x * w)
+
+    t = wg.Tape()
+    x, w = wg.ConstantNode(2.0, t), wg.ConstantNode(3.0, t)
+    with scope("layer"):
+        h = neuron(x, w)
+    o = neuron(h, w) + x
+    t.forward()
+    wg.Square(o, t)  # of no call that is known any more
+    t.forward()
+    graph = graph_of(t)
+    paths = [[graph.groups[g].name for g in graph.path(n.group)] for n in graph.nodes]
+    assert paths == [[], [], *[["layer", "neuron"]] * 2, *[["neuron"]] * 2, [], []]
+    assert len(graph.groups) == 4
+
+
+def test_calls_are_groups_of_a_gradient_tape_that_keeps_all():
+    def square(y):
+        return y * y
+
+    v = wg.Variable(2.0)
+    with wg.GradientTape(keep="all") as tape:
+        with scope("layer"):
+            h = square(v)
+        y = square(h) + 1.0
+    graph = graph_of(tape, y)
+    paths = [[graph.groups[g].name for g in graph.path(n.group)] for n in graph.nodes]
+    operations = [p for p, n in zip(paths, graph.nodes, strict=True) if n.is_operation]
+    assert operations == [["layer", "square"], ["square"], []]
+
+
+def test_neither_nodes_nor_gradient_tapes_keep_what_calls_held():
+    class Big:
+        pass
+
+    def hold(make):
+        held = Big()
+        kept.append(weakref.ref(held))
+        return make()
+
+    kept = []
+    t = wg.Tape()
+    x = wg.ConstantNode(2.0, t)
+    hold(lambda: x * x)
+    t.forward()
+    v = wg.Variable(2.0)
+    with wg.GradientTape(persistent=True, keep="all") as tape:
+        y = hold(lambda: v * v)
+    gc.collect()
+    assert [reference() for reference in kept] == [None, None]
+    assert tape.gradient(y, v) == 4.0
 
 
 def test_scopes_reach_the_article_s_nodes_and_gradient_tapes():

@@ -35,6 +35,7 @@ from wengert.tape.ambient import (
     set_active,
 )
 from wengert.tape.array import Array
+from wengert.tape.scopes import Calls
 from wengert.tape.seams import tracing
 from wengert.transforms.forward import checked_seed
 from wengert.transforms.vmap import vmap
@@ -143,10 +144,14 @@ class GradientTape:
             )
         if self._is_released:
             self._renew()
+        if self._keeps_all:
+            self._recorder.calls = Calls()
         set_active(active() | {self._recorder})
 
     def _stop(self) -> None:
         set_active(active() - {self._recorder})
+        if self._recorder.calls is not None:
+            self._recorder.calls.end()
 
     def _renew(self) -> None:
         self._recorder.end()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -31,8 +32,8 @@ from wengert.primitives.adjoints import Like, fit, like_of
 from wengert.show.text import Step, log, place_key
 from wengert.show.values import value_text
 from wengert.tape.array import Array
-from wengert.tape.columns import Place, place
-from wengert.tape.scopes import Scope, active_scope
+from wengert.tape.columns import Place, place_of
+from wengert.tape.scopes import Calls, Member
 from wengert.transforms.forward import checked_seed
 from wengert.transforms.trace import unused
 
@@ -42,7 +43,7 @@ class _Construction(type):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         node = super().__call__(*args, **kwargs)
-        node._made_at(place(sys._getframe(1)))
+        node._made_at(user_frame(sys._getframe(1)))
         return node
 
 
@@ -80,7 +81,7 @@ class CompNode(metaclass=_Construction):
     _output: Any = None
     _gradient: Any = None  # None stands for zero
     _place: Place | None = None
-    _scope: Scope | None = None
+    _member: Member | None = None  # of calls and scopes
     tape: Tape
     name: str | None = None
 
@@ -154,14 +155,15 @@ class CompNode(metaclass=_Construction):
 
     # ------------------------------------------------------------------------------- description
 
-    def _made_at(self, at: Place | None) -> None:
-        self._place, self._scope = at, active_scope()
+    def _made_at(self, frame: FrameType | None) -> None:
+        self._place = place_of(frame)
         if not isinstance(getattr(self, "tape", None), Tape) or self not in self.tape:
             raise ArgumentError(
                 f"{type(self).__name__} is on no tape: its __init__ did not call "
                 "super().__init__(tape).",
                 "Call it as the first or last line of __init__.",
             )
+        self._member = self.tape._member_at(frame)
         if self.tape.eager:
             self.tape._run_new(self)
 
@@ -300,6 +302,19 @@ class Tape:
         self._is_stale = False
         self._is_running = False
         self._is_swept = False
+        self._calls: Calls | None = Calls()
+
+    def _member_at(self, frame: FrameType | None) -> Member:
+        """The call and scope that a node is made in."""
+        if self._calls is None:
+            self._calls = Calls()
+        return self._calls.member(frame)
+
+    def _end_calls(self) -> None:
+        """Let go of the user's frames; what calls make later on are further groups."""
+        if self._calls is not None:
+            self._calls.end()
+            self._calls = None
 
     def add(self, node: CompNode) -> None:
         """Append a node; one that is there already stays where it is."""
@@ -319,6 +334,7 @@ class Tape:
 
     def forward(self) -> None:
         """Compute the output of every node, in order."""
+        self._end_calls()
         self._is_running = True
         try:
             for node in list(self.computations):
@@ -351,6 +367,7 @@ class Tape:
             raise ArgumentError(
                 "the target of backward is not on this tape.", "Pass one of its nodes."
             )
+        self._end_calls()
         if self._is_stale:
             self.forward()
         adjoint = _seed(target, seed)

@@ -23,7 +23,7 @@ from wengert.show.graph import Edge, Graph, Local, Node
 from wengert.show.text import place_key, step_of
 from wengert.show.values import value_text
 from wengert.tape.array import concrete
-from wengert.tape.scopes import WHOLE, Group, Scope
+from wengert.tape.scopes import WHOLE, Group, Member
 from wengert.transforms.arguments import name_of
 from wengert.transforms.trace import Entry, Trace
 
@@ -276,7 +276,7 @@ def nodes_graph(tape: Tape, *, parameters: Collection[str] = ()) -> Graph:
     """The graph of the article's tape."""
     made = Builder()
     names = tape._names(dict(_variables()))
-    scopes = Scopes()
+    members = Members()
     numbers: dict[int, int] = {}
     swept_to = [node for node in tape.computations if node._gradient is not None]
     ends = swept_to or tape.computations
@@ -288,7 +288,7 @@ def nodes_graph(tape: Tape, *, parameters: Collection[str] = ()) -> Graph:
             "adjoint": node._gradient,
             "index": index,
             "line": node._line,
-            "group": scopes.group_of(node._scope),
+            "group": members.group_of(node._member),
             "is_target": node is target,
         }
         name = names[id(node)]
@@ -308,7 +308,7 @@ def nodes_graph(tape: Tape, *, parameters: Collection[str] = ()) -> Graph:
         flows = [not getattr(x, "is_literal", False) for x in operands]
         made.join([numbers[id(x)] for x in operands], numbers[id(node)], flows)
     local = functools.partial(_node_locals, tape, names)
-    return Graph(made.nodes, made.edges, scopes.groups, "Tape", cached(local))
+    return Graph(made.nodes, made.edges, members.groups, "Tape", cached(local))
 
 
 def kind_of_name(name: str, parameters: Collection[str]) -> str:
@@ -318,22 +318,24 @@ def kind_of_name(name: str, parameters: Collection[str]) -> str:
     return "parameter" if name in parameters else "data"
 
 
-class Scopes:
-    """Groups made of scopes alone."""
+class Members:
+    """The groups of things that were recorded one by one."""
 
     def __init__(self) -> None:
         self.groups = [WHOLE]
-        self._numbers: dict[int, int] = {}
+        self._numbers: dict[tuple[int, int], int] = {}
 
-    def group_of(self, scope: Scope | None) -> int:
-        """Number of the group that a scope is."""
-        if scope is None:
+    def group_of(self, member: Member | None) -> int:
+        """Number of the group of one of them."""
+        if member is None or not member.number:
             return 0
-        if id(scope) not in self._numbers:
-            parent = self.group_of(scope.parent)
-            self.groups.append(Group(parent, scope.name, "scope"))
-            self._numbers[id(scope)] = len(self.groups) - 1
-        return self._numbers[id(scope)]
+        key = (id(member.calls), member.number)
+        if key not in self._numbers:
+            group = member.calls.group(member.number)
+            parent = self.group_of(Member(member.calls, group.parent))
+            self.groups.append(group._replace(parent=parent))
+            self._numbers[key] = len(self.groups) - 1
+        return self._numbers[key]
 
 
 def _node_locals(tape: Tape, names: dict[int, str], node: Node) -> list[Local]:

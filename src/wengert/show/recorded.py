@@ -22,7 +22,7 @@ from wengert.primitives.adjoints import like_of
 from wengert.primitives.joining import part as PART
 from wengert.show.graph import Graph, Local
 from wengert.show.graph import Node as Shown
-from wengert.show.readers import Builder, Scopes, cached, kind_of_name, locals_of
+from wengert.show.readers import Builder, Members, cached, kind_of_name, locals_of
 from wengert.show.text import expression_of, place_key
 from wengert.show.values import value_text
 from wengert.tape.ambient import AMBIENT, BY_BACKWARD, Node, Recorder, pull, reachable
@@ -149,7 +149,7 @@ class _Reading:
     # --------------------------------------------------------------------------------------- graph
 
     def graph(self) -> Graph:
-        made, scopes = Builder(), Scopes()
+        made, members = Builder(), Members()
         numbers: dict[int, int] = {}
         shown: dict[int, str] = {}
         started = 0
@@ -168,10 +168,10 @@ class _Reading:
             place = node.seen.place if node.seen is not None else None
             found = self.names.get(id(node)) or (place.name if place is not None else None)
             name = shown[id(node)] = _unused(found or f"v{k - started + 1}", shown.values())
-            group = scopes.group_of(node.seen.scope if node.seen is not None else None)
+            group = members.group_of(node.seen.member if node.seen is not None else None)
             numbers[id(node)] = self._add(made, node, name, numbers, shown, group, told)
         local = functools.partial(self._locals, shown)
-        return Graph(made.nodes, made.edges, scopes.groups, self.title, cached(local))
+        return Graph(made.nodes, made.edges, members.groups, self.title, cached(local))
 
     def _kind(self, node: Node, name: str) -> str:
         if self.parameters:

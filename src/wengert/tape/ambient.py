@@ -18,15 +18,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wengert.errors import MutationError, TapeReleasedError
+from wengert.errors import MutationError, TapeReleasedError, user_frame
 from wengert.primitives.adjoints import like_of
 from wengert.primitives.arithmetic import add as ADD
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import write as WRITE
 from wengert.primitives.joining import part as PART
 from wengert.tape.array import Array, Path, Trace, rebuild
-from wengert.tape.columns import Place, place
-from wengert.tape.scopes import Scope, active_scope
+from wengert.tape.columns import Place, place_of
+from wengert.tape.scopes import Calls, Member
 from wengert.tape.structural import backward_masked, has_nan
 from wengert.tape.sweep import backward
 from wengert.tape.tape import NOTHING, likes_of
@@ -41,14 +41,17 @@ class Recorder:
     is_live : bool
         False once nothing can be asked of it any more.
     keeps_all : bool
-        Whether it looks at the tape: nodes then keep every value, the user's line and scope.
+        Whether it looks at the tape: nodes then keep every value, the user's line, call and scope.
+    calls : Calls or None
+        The calls and scopes met while it is active, if it looks at the tape.
     """
 
-    __slots__ = ("is_live", "keeps_all")
+    __slots__ = ("calls", "is_live", "keeps_all")
 
     def __init__(self, keeps_all: bool = False) -> None:
         self.is_live = True
         self.keeps_all = keeps_all
+        self.calls: Calls | None = None
 
     def notice(self, variable: Any) -> None:
         """A variable is read while this recorder is active."""
@@ -78,7 +81,7 @@ class Seen(NamedTuple):
     values: tuple[Any, ...]  # of all operands
     out: Any
     place: Place | None
-    scope: Scope | None
+    member: Member | None  # of calls and scopes
 
 
 class Node:
@@ -134,9 +137,10 @@ class Node:
         """Keep what there is to look at, if one of the recorders wants it."""
         for recorder in self.recorded:
             if recorder.keeps_all:
-                at = place(sys._getframe(1))
+                frame = user_frame(sys._getframe(1))
                 copies = tuple([x.copy() if type(x) is np.ndarray else x for x in values])
-                self.seen = Seen(copies, out, at, active_scope())
+                member = recorder.calls.member(frame) if recorder.calls is not None else None
+                self.seen = Seen(copies, out, place_of(frame), member)
                 return
 
     @property

@@ -108,7 +108,7 @@ class Columns:
         instruction = -1 if frame is None else frame.f_lasti
         place = self._here.get(instruction, UNSEEN)
         if place is UNSEEN:  # to look a line number up costs more than all the rest
-            place = self._here[instruction] = _place(frame)
+            place = self._here[instruction] = place_of(frame)
         self.places.append(place)
         self.groups.append(self._group)
 
@@ -170,10 +170,11 @@ class Columns:
 
 def place(frame: FrameType | None = None) -> Place | None:
     """Where user code is now: the innermost frame of it, from the given one outwards."""
-    return _place(user_frame(frame or sys._getframe(1)))
+    return place_of(user_frame(frame or sys._getframe(1)))
 
 
-def _place(found: FrameType | None) -> Place | None:
+def place_of(found: FrameType | None) -> Place | None:
+    """Where a frame of user code stands."""
     return None if found is None else Place(found.f_code, found.f_lasti, found.f_lineno)
 
 

@@ -117,15 +117,28 @@ class Calls:
         frame = user_frame(sys._getframe(1))
         self._start: set[int] = set()  # frames that run already: what they record is no call
         while frame is not None:
+            self._held.append(frame)
             self._start.add(id(frame))
             frame = _outer(frame)
-        self._outside = active_scope()
+        self._outside = self._scope = active_scope()
         self._here = self._known_in(self._outside)
 
     @property
     def groups(self) -> list[Group]:
         """The groups, by number."""
         return [Group(*group) for group in self._groups]
+
+    def group(self, number: int) -> Group:
+        """One of them."""
+        return Group(*self._groups[number])
+
+    def member(self, frame: FrameType | None) -> Member:
+        """What is recorded now, from this frame, belongs to."""
+        scope = active_scope()
+        if scope is not self._scope:
+            self._scope = scope
+            self.enter(scope)
+        return Member(self, self.group_of(frame, scope))
 
     def enter(self, scope: Scope | None) -> None:
         """What is recorded from here on is within a scope."""
@@ -187,6 +200,13 @@ class Calls:
         for scope, here, name, kind in reversed(steps):
             number = self._known_in(scope)[here] = self._named(number, name, kind)
         return number
+
+
+class Member(NamedTuple):
+    """The group that one thing was recorded in: its number among those of a recording."""
+
+    calls: Calls
+    number: int
 
 
 def _outer(frame: FrameType) -> FrameType | None:
