@@ -25,7 +25,10 @@ _order = no_derivative("the order of a spherical Bessel function")
 
 
 def _spherical(function: Callable[..., Any], sign: int, turn: int, samples: Any) -> Primitive:
-    """By 10.51.2 and 10.51.5: (2n + 1) f' = sign * (n f[n - 1] + turn * (n + 1) f[n + 1])."""
+    """By 10.51.2 and 10.51.5: (2n + 1) f' = sign * (n f[n - 1] + turn * (n + 1) f[n + 1]).
+
+    The formula is another one of them, shorter but with a quotient by z.
+    """
 
     def partial(n: Any, z: Any) -> Any:
         return _slope(of_order, n, z, sign, turn)
@@ -35,7 +38,7 @@ def _spherical(function: Callable[..., Any], sign: int, turn: int, samples: Any)
         d=(_order, partial),
         name=f"{function.__name__}_of_order",
         operands=("n", "z"),
-        formula=("", f"{function.__name__}(n, z, True)"),
+        formula=("", f"n/z*out {'+' if sign * turn > 0 else '-'} {function.__name__}(n + 1, z)"),
         samples=samples,
     )
     return of_order
