@@ -32,17 +32,27 @@ def _mirror_scipy(name: str) -> None:
     _mirror_module(import_module(name), import_module(f"wengert.{name}"))
 
 
+def _mirror_masked() -> None:
+    mirror(plain_numpy.ma, numpy.masked())
+
+
+def _mirror_polynomials() -> None:
+    for name in ("chebyshev", "hermite", "hermite_e", "laguerre", "legendre", "polynomial"):
+        mirror_type_tests(vars(import_module(f"numpy.polynomial.{name}")))
+
+
 for _plain, _ours in tuple(MIRRORS.items()):
     _mirror_module(_plain, _ours)
-for _name in ("scipy.special", "scipy.linalg"):  # when user code has imported them
-    SEAMS.late[_name] = functools.partial(_mirror_scipy, _name)
 mirror(plain_numpy.linalg, numpy.LINALG)
-mirror(plain_numpy.ma, numpy.MASKED)
-mirror_conversions(plain_numpy.vectorize.__call__.__globals__)
-for _name in ("chebyshev", "hermite", "hermite_e", "laguerre", "legendre", "polynomial"):
-    mirror_type_tests(vars(import_module(f"numpy.polynomial.{_name}")))
-mirror(plain_numpy.lib.stride_tricks, numpy.STRIDE_TRICKS)
 mirror(plain_numpy.fft, numpy.FFT)
+mirror(plain_numpy.lib.stride_tricks, numpy.STRIDE_TRICKS)
+mirror_conversions(plain_numpy.vectorize.__call__.__globals__)
+SEAMS.late |= {  # when user code has imported them
+    "scipy.special": functools.partial(_mirror_scipy, "scipy.special"),
+    "scipy.linalg": functools.partial(_mirror_scipy, "scipy.linalg"),
+    "numpy.ma": _mirror_masked,
+    "numpy.polynomial": _mirror_polynomials,
+}
 
 
 def adapt(f: Callable[..., Any]) -> Callable[..., Any]:

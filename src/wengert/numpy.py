@@ -510,8 +510,10 @@ def _without_masks(name: str) -> Callable[..., Any]:
     return function
 
 
-MASKED: dict[str, Callable[..., Any]] = {
-    name: _without_masks(name)
-    for name in _np.ma.__all__
-    if callable(getattr(_np.ma, name)) and not isinstance(getattr(_np.ma, name), type)
-}
+def masked() -> dict[str, Callable[..., Any]]:
+    """The mirrors of `numpy.ma`, which NumPy imports when it is first asked for."""
+    return {
+        name: _without_masks(name)
+        for name in _np.ma.__all__
+        if callable(getattr(_np.ma, name)) and not isinstance(getattr(_np.ma, name), type)
+    }

@@ -1,7 +1,8 @@
 """The registry: the list of topics, and all that they declare.
 
 Importing a topic changes nothing but its own names; this file reads them. SciPy's modules take longer
-to import than all else together, so their topics wait until the module is there.
+to import than all else together, so their topics wait until the module is there; so do those of
+modules that NumPy itself imports late.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ TOPICS = (
     "fft",
     "control",
 )
-OF_SCIPY = {
+LATE = {
+    "numpy.polynomial": ("bivariate",),
     "scipy.special": ("special", "gamma", "bessel", "hypergeometric", "logsumexp", "spherical"),
     "scipy.linalg": ("matrix_functions", "lu", "scipy_linalg"),
 }
@@ -67,13 +69,13 @@ OF_SCIPY = {
 class Registry:
     """Everything that has a rule, by name and by the NumPy function that it stands for."""
 
-    def __init__(self, topics: tuple[str, ...], of_scipy: dict[str, tuple[str, ...]]):
+    def __init__(self, topics: tuple[str, ...], late: dict[str, tuple[str, ...]]):
         self.ufuncs: dict[np.ufunc, Primitive] = {}
         self._topics: dict[str, ModuleType] = {}
         self._primitives: dict[str, Primitive] = {}
         self._derived: dict[str, Derived] = {}
         self._by_function: dict[Any, Primitive | Derived] = {}
-        self._waiting = dict(of_scipy)
+        self._waiting = dict(late)
         self._load(topics)
 
     def _load(self, topics: tuple[str, ...]) -> None:
@@ -106,7 +108,7 @@ class Registry:
         return found
 
     def complete(self) -> None:
-        """Load the topics that wait for SciPy."""
+        """Load the topics that wait for modules."""
         while self._waiting:
             self._load(self._waiting.pop(next(iter(self._waiting))))
 
@@ -154,4 +156,4 @@ class Registry:
         return [(entry, sample) for entry in everything for sample in entry.samples]
 
 
-REGISTRY = Registry(TOPICS, OF_SCIPY)
+REGISTRY = Registry(TOPICS, LATE)

@@ -82,17 +82,18 @@ class _Seams:
         self.modules: list[ModuleSeam] = []
         self.globals: list[GlobalsSeam] = []
         self.late: dict[str, Callable[[], None]] = {}  # modules not imported yet: who mirrors them
+        self.imported = 0  # the number of modules when it was last looked for those
         self.active = 0
 
     def open(self) -> None:
         """One more context traces."""
-        if self.late:
+        if len(sys.modules) != self.imported:
             self.mirror_late()
         with _guard:
             self.active += 1
             if self.active == 1:
-                for seam in self.modules:
-                    seam.module.__class__ = seam.tracing
+                for module, _, tracing, _, _ in self.modules:
+                    module.__class__ = tracing
                 while self.globals:
                     replaced = self.globals.pop()
                     replaced.namespace.update(replaced.wrappers)
@@ -101,14 +102,15 @@ class _Seams:
         """Mirror the modules that user code has imported since."""
         for name in [name for name in self.late if name in sys.modules]:
             self.late.pop(name)()
+        self.imported = len(sys.modules)
 
     def close(self) -> None:
         """One context fewer traces."""
         with _guard:
             self.active -= 1
             if self.active == 0:
-                for seam in self.modules:
-                    seam.module.__class__ = seam.plain
+                for module, plain, _, _, _ in self.modules:
+                    module.__class__ = plain
 
 
 SEAMS = _Seams()

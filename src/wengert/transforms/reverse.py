@@ -33,6 +33,7 @@ from wengert.tape.sweep import backward
 from wengert.tape.tape import SCALARS, Tape
 from wengert.transforms.arguments import Call, check_sources, name_of, split_aux, target_leaf
 
+float64 = np.float64
 _REGISTRY = "__warningregistry__"  # where the warnings module remembers what it has shown
 
 
@@ -109,11 +110,11 @@ class Recording:
 def _as_numbers(adjoints: Sequence[Any], likes: Sequence[Like]) -> list[Any] | None:
     """As the caller gets them, if all are numbers and none is NaN: what long loops have."""
     found: list[Any] = []
-    for adjoint, like in zip(adjoints, likes, strict=True):
+    for position, adjoint in enumerate(adjoints):
         kind = type(adjoint)
-        if like is not NUMBER or kind not in SCALARS or adjoint != adjoint:
+        if kind not in SCALARS or likes[position] is not NUMBER or adjoint != adjoint:
             return None
-        found.append(adjoint if kind is np.float64 else np.float64(adjoint))
+        found.append(adjoint if kind is float64 else float64(adjoint))
     return found
 
 
