@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import decimal
 import random
-import threading
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from tests.compile.agreement import in_threads
 
 import wengert as wg
 from wengert.compile.api import compile as compiled
@@ -553,10 +553,6 @@ def test_threads_may_share_a_function() -> None:
             if not np.allclose(one(x), plain(x)):
                 failures.append(x)
 
-    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(run, 8)
     assert not failures
     assert len(one.paths) == 8

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.compile.agreement import in_threads
 
 import wengert as wg
 from wengert.compile.api import Compiled
@@ -121,11 +122,7 @@ def test_eight_threads_that_decide_differently() -> None:
             if not np.allclose(one(calls[at]), expected[at], rtol=1e-12):
                 wrong.append((k, turn))
 
-    threads = [threading.Thread(target=run, args=(k,)) for k in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(run, 8)
     assert not wrong
     assert len(one.paths) == 2
 

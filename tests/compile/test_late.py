@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy._core.multiarray import empty, empty_like
 from numpy.testing import assert_allclose
+from tests.compile.agreement import assert_same
 from tests.compile.programs import CASES, Case
-from tests.compile.test_trace import assert_same, name
+from tests.compile.test_trace import name
 
 import wengert as wg
 from wengert.compile import late, miniature

@@ -11,12 +11,10 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from tests.compile.agreement import assert_same
 from tests.compile.samples import ALL, SMOOTH, function_of, named, pulled_back, pushed_forward
 
-from wengert import tree
 from wengert.compile.api import compile as compiled
 
 _PARTS = 3
@@ -64,23 +62,3 @@ def _check(pair: Any, transform: Callable[[Any], Any]) -> None:
             continue
         assert_same(one(*call), expected)
         assert one.paths
-
-
-def assert_same(found: Any, expected: Any) -> None:
-    """The same trees, types, dtypes and shapes; numbers as close as their dtype lets them be."""
-    leaves, structure = tree.flatten(found)
-    others, other_structure = tree.flatten(expected)
-    assert structure == other_structure
-    for one, other in zip(leaves, others, strict=True):
-        assert type(one) is type(other)
-        if not isinstance(one, np.ndarray | np.generic | float | complex):
-            assert one == other
-            continue
-        x, y = np.asarray(one), np.asarray(other)
-        assert x.dtype == y.dtype
-        assert x.shape == y.shape
-        if y.dtype.kind in "fc":
-            scale = np.finfo(y.dtype).eps / np.finfo(float).eps
-            assert_allclose(x, y, rtol=1e-10 * min(scale, 1e6), atol=1e-12 * min(scale, 1e7))
-        else:
-            np.testing.assert_array_equal(x, y)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from tests.compile.agreement import assert_same
 from tests.compile.programs import CASES, Case
 from tests.compile.samples import DRAWN, SMOOTH, function_of, named, pulled_back
 from tests.tape.test_programs import PROGRAMS, A
@@ -23,22 +23,6 @@ from wengert.compile.api import compile as compiled
 
 def name(case: Any) -> str:
     return str(case.function.__name__)
-
-
-def assert_same(found: Any, expected: Any) -> None:
-    """The same trees, types, dtypes and shapes, and the same numbers but for a few last bits."""
-    leaves, structure = tree.flatten(found)
-    others, other_structure = tree.flatten(expected)
-    assert structure == other_structure
-    for one, other in zip(leaves, others, strict=True):
-        assert type(one) is type(other)
-        if isinstance(one, np.ndarray | np.generic):
-            assert one.dtype == other.dtype
-            assert one.shape == other.shape
-        if isinstance(one, np.ndarray | np.generic | float | complex):
-            assert_allclose(one, other, rtol=1e-10, atol=1e-12)
-        else:
-            assert one == other
 
 
 def _jvp(f: Any) -> Any:

@@ -4,13 +4,13 @@ import gc
 import os
 import resource
 import sys
-import threading
 import weakref
 from collections import namedtuple
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from tests.compile.agreement import in_threads
 
 from wengert.compile.native import call, layout, portable
 from wengert.compile.native.callbacks import Callback, Callbacks, raising
@@ -510,11 +510,7 @@ def test_threads_that_call_one_function_at_once_have_arenas_of_their_own():
             if not np.array_equal(f(x), x):
                 wrong.append(number)
 
-    workers = [threading.Thread(target=work, args=(k,)) for k in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    in_threads(work, 8)
     assert wrong == []
 
 

@@ -1,10 +1,10 @@
 """Calls from a plan into Python: values, kinds, exceptions, what nobody may keep."""
 
 import sys
-import threading
 
 import numpy as np
 import pytest
+from tests.compile.agreement import in_threads
 
 from wengert.compile.native import call, callbacks, layout
 from wengert.compile.native.callbacks import Callback, Callbacks, ResultError
@@ -203,11 +203,7 @@ def test_callbacks_from_several_threads_without_the_gil():
             if not np.array_equal(f(x)[0], np.sort(x)):
                 wrong.append(seed)
 
-    workers = [threading.Thread(target=work, args=(k,)) for k in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    in_threads(work, 4)
     assert wrong == []
 
 
