@@ -171,7 +171,8 @@ def _unfit_shapes(error: Exception) -> str:
     ):
         return ""
     listed = " and ".join(str(shape) for shape in shapes)
-    return f"{refused['primitive'].name} cannot take operands of shapes {listed}: {error}."
+    told = str(error).strip()
+    return f"{refused['primitive'].name} cannot take operands of shapes {listed}: {told}."
 
 
 def _where(trace: TracebackType | None) -> tuple[Line | None, Called | None, Called | None]:
