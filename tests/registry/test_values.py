@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert import tree
 from wengert.primitives.registry import REGISTRY
 
 SAMPLES = [
@@ -26,14 +27,22 @@ def name(pair: Any) -> str:
     return f"{entry.name}({sample})"
 
 
+@pytest.mark.filterwarnings("ignore:logm result may be inaccurate", "ignore:overflow encountered")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("pair", SAMPLES, ids=name)
-def test_a_traced_call_gives_what_the_plain_one_gives(as_function: Any, pair: Any) -> None:
+def test_a_traced_call_gives_what_the_plain_one_gives(
+    as_function: Any, pair: Any, dtype: Any
+) -> None:
     entry, sample = pair
     if entry.name in ABOUT_TRACES:
         pytest.skip("has a value of its own")
     function, args = as_function(entry, sample)
+    args = tuple(tree.map(lambda x: narrowed(x, dtype), arg) for arg in args)
+    full = list(sample.args)
+    for position, arg in zip(sample.differentiable, args, strict=True):
+        full[position] = arg
     own = entry.function
-    expected = (getattr(*own) if isinstance(own, tuple) else own)(*sample.args, **sample.kwargs)
+    expected = (getattr(*own) if isinstance(own, tuple) else own)(*full, **sample.kwargs)
     found: list[Any] = []
 
     def traced(*sources: Any) -> Any:
@@ -41,20 +50,30 @@ def test_a_traced_call_gives_what_the_plain_one_gives(as_function: Any, pair: An
         return 0.0
 
     wg.vjp(traced, *args)
-    compare(found[0], expected)
+    is_numpys = not isinstance(own, np.ufunc) and "scipy" not in getattr(own, "__module__", "")
+    # SciPy's functions in Python differ in what they make of single precision, by version too.
+    dtypes = "fc" if is_numpys or dtype is np.float64 else ""
+    compare(found[0], expected, 1e-11 if dtype is np.float64 else 1e-3, dtypes)
 
 
-def compare(found: Any, expected: Any) -> None:
+def narrowed(x: Any, dtype: Any) -> Any:
+    """A drawn array in another dtype."""
+    x = np.asarray(x)
+    return x.astype(np.result_type(dtype, np.complex64)) if x.dtype.kind == "c" else x.astype(dtype)
+
+
+def compare(found: Any, expected: Any, rtol: float, dtypes: str) -> None:
     if isinstance(expected, tuple | list):
         assert isinstance(found, tuple | list)
         assert len(found) == len(expected)
         for part, whole in zip(found, expected, strict=True):
-            compare(part, whole)
+            compare(part, whole, rtol, dtypes)
         return
     if expected is None or isinstance(expected, np.dtype | type | str):
         assert found == expected
         return
     assert np.shape(found) == np.shape(expected)
     found_dtype, dtype = np.asarray(found).dtype, np.asarray(expected).dtype
-    assert found_dtype == dtype or found_dtype.kind == dtype.kind == "i"  # positions, ranks
-    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-12)
+    assert found_dtype.kind == dtype.kind
+    assert found_dtype == dtype or dtype.kind not in dtypes  # positions and ranks may differ
+    np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)

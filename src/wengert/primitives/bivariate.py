@@ -20,10 +20,10 @@ def polyval2d(x: Any, y: Any, c: Any) -> Any:
     x, y = as_array(x), as_array(y)
     if x.shape != y.shape:
         raise ValueError("x, y are incompatible")
-    return _of.polyval(y, _of.polyval(x, c), tensor=False)
+    return as_array(_of.polyval(y, _of.polyval(x, c), tensor=False))
 
 
 @derived(_of.polygrid2d, samples=[call(normal(3), normal(2), _table)])
 def polygrid2d(x: Any, y: Any, c: Any) -> Any:
     """A polynomial of two variables, on a grid."""
-    return _of.polyval(as_array(y), _of.polyval(as_array(x), c))
+    return as_array(_of.polyval(as_array(y), _of.polyval(as_array(x), c)))

@@ -193,7 +193,11 @@ def mean(
     if where is True:
         return in_dtype(average_out(a, axis=axes, keepdims=bool(keepdims)), dtype)
     mask = np.broadcast_to(where, a.shape)
-    return np.sum(a, axes, keepdims=keepdims, where=mask) / np.sum(mask, axes, keepdims=keepdims)
+    total, count = (
+        np.sum(a, axes, keepdims=keepdims, where=mask),
+        np.sum(mask, axes, keepdims=keepdims),
+    )
+    return in_dtype(total / count, total.dtype if total.dtype.kind in "fc" else None)
 
 
 # -------------------------------------------------------------------------------- maximum, minimum

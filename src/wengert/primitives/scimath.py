@@ -19,7 +19,7 @@ def _widened(x: Any, is_outside: Callable[[Any], Any]) -> Any:
     """Complex if an element is outside of the real domain."""
     x = as_array(x)
     if x.dtype.kind not in "c" and bool(np.any(is_outside(x))):
-        return x * np.ones((), np.result_type(x.dtype, np.complex64))
+        return x.astype(np.complex64 if x.dtype.char in "fbhBH" else complex)
     return x
 
 

@@ -158,7 +158,9 @@ def partition(
 def sort_complex(a: Any) -> Any:
     """A sorted copy, as complex numbers."""
     a = np.sort(as_array(a))
-    return a if a.dtype.kind == "c" else a.astype(np.result_type(a.dtype, np.complex64))
+    return (
+        a if a.dtype.kind == "c" else a.astype(np.clongdouble if a.dtype.char == "g" else complex)
+    )
 
 
 # ------------------------------------------------------------------------------- unique and sets
@@ -297,8 +299,16 @@ def _batch_bincount(primitive: Any, values: Any, batched: Any, size: int, *, min
     return np.stack([primitive(*row, minlength=length) for row in rows])
 
 
+def _sums(x: Any, weights: Any, *, minlength: int) -> Any:
+    if weights.dtype.kind == "f" and np.can_cast(weights.dtype, float):
+        return np.bincount(x, weights, minlength)
+    out = np.zeros(max(int(np.max(x, initial=-1)) + 1, minlength), weights.dtype)
+    np.add.at(out, x, weights)  # for histograms of what np.bincount does not take
+    return out
+
+
 count_into = linear(
-    lambda x, weights, *, minlength: np.bincount(x, weights, minlength),
+    _sums,
     name="bincount",
     operands=("x", "weights"),
     transpose=(None, lambda adjoint, x, *, minlength: adjoint[x]),

@@ -31,7 +31,7 @@ def _spherical(function: Callable[..., Any], sign: int, turn: int, samples: Any)
     """
 
     def partial(n: Any, z: Any) -> Any:
-        return _slope(of_order, n, z, sign, turn)
+        return same_dtype(_slope(of_order, n, z, sign, turn), z)
 
     of_order = elementwise(
         lambda n, z: function(n, z),
@@ -46,7 +46,7 @@ def _spherical(function: Callable[..., Any], sign: int, turn: int, samples: Any)
 
 def _slope(of_order: Any, n: Any, z: Any, sign: int, turn: int) -> Any:
     below = n * of_order(np.maximum(n - 1, 0), z)
-    return same_dtype(sign * (below + turn * (n + 1) * of_order(n + 1, z)) / (2 * n + 1), z)
+    return sign * (below + turn * (n + 1) * of_order(n + 1, z)) / (2 * n + 1)
 
 
 _orders = [call(np.array([0, 1, 4]), positive(3)), call(2, positive(2, 3))]

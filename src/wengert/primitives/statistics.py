@@ -351,7 +351,8 @@ def histogram(
     if weights is None:
         counts = counts_between(a, edges)
     else:
-        counts = _sums_between(np.ravel(a), np.ravel(as_array(weights)), edges)
+        weights = np.ravel(as_array(weights))
+        counts = _sums_between(np.ravel(a), weights, edges).astype(weights.dtype)
     if not density:
         return counts, edges
     return counts / np.diff(edges).astype(float) / np.sum(counts), edges
