@@ -1,4 +1,4 @@
-"""Positions as numbers and as indices: ravel_multi_index, unravel_index, ix_."""
+"""Positions as numbers, as indices, and as open meshes: ravel_multi_index and its kin."""
 
 from __future__ import annotations
 
