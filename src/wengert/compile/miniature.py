@@ -10,7 +10,6 @@ The one difficulty is what cannot be told so, data-dependent shapes and errors: 
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -165,8 +164,7 @@ Found = tuple[tuple[int, ...] | None, tuple[int, ...] | None, Any]
 @functools.lru_cache(maxsize=4096)
 def _in_miniature(primitive: Primitive, forms: Any, parameters: Any) -> Found | None:
     """Shape (None: a number), order of axes in memory (None: C's) and dtype of what comes out."""
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with np.errstate(all="ignore"):
         out = primitive.function(*[_small(form) for form in forms], **dict(parameters))
     if isinstance(out, np.generic):
         return None, None, out.dtype

@@ -270,8 +270,9 @@ def _pull_elementwise(
         if like is not None:
             shape = like_of(part).shape
             if mask is not None and shape != like.shape:
-                live = np.broadcast_to(np.where(mask, 1.0, 0.0), shape)
-                mask = unbroadcast(live, shape, like.shape) != 0
+                # Truth values are counted; those of a batch or program are made numbers first.
+                counted = mask if type(mask) is np.ndarray else np.where(mask, 1.0, 0.0)
+                mask = unbroadcast(np.broadcast_to(counted, shape), shape, like.shape) != 0
             part = fit(part, like, primitive)
         result.append(Masked(part, mask, is_clean=True))
     return result

@@ -322,15 +322,14 @@ class _Chain:
     base: Operand
     values: list[int]
     ops: list[Op]
+    places: list[Place]
     last: dict[Place, int] = field(default_factory=dict)  # the last write of places written often
     totals: dict[Place, Operand] = field(default_factory=dict)
 
     def fates(self, program: Program) -> dict[int, tuple[_Chain, Place]]:
         """The writes that are not done as they stand: those of places written more than once."""
         at: dict[Place, list[int]] = {}
-        for k, op in enumerate(self.ops):
-            place = place_of(op)
-            assert place is not None
+        for k, place in enumerate(self.places):
             at.setdefault(place, []).append(k)
         found: dict[int, tuple[_Chain, Place]] = {}
         for place, writes in at.items():
@@ -388,21 +387,18 @@ class _Chain:
         whole = self.ops[-1].spec
         if self.last or not whole.shape or not 0 < whole.shape[0] <= _LARGEST:
             return False
-        for op in self.ops:
-            place = place_of(op)
-            if place is None or _axes(place) != (0,) or op.parameters["add"]:
+        for op, place in zip(self.ops, self.places, strict=True):
+            if _axes(place) != (0,) or op.parameters["add"]:
                 return False
             spec = _spec_at(op, place)
             if program.spec(_filling(op.operands[1], spec)) != spec:
                 return False
-        return len({place_of(op) for op in self.ops}) == whole.shape[0]
+        return len(set(self.places)) == whole.shape[0]
 
     def parts(self) -> list[Operand]:
         """The rows that were written, in order."""
         rows: dict[Any, Operand] = {}
-        for op in self.ops:
-            place = place_of(op)
-            assert place is not None
+        for op, place in zip(self.ops, self.places, strict=True):
             rows[place] = _filling(op.operands[1], _spec_at(op, place))
         return [rows[((0, k),)] for k in range(self.ops[-1].spec.shape[0])]
 
@@ -418,10 +414,11 @@ def _chains(program: Program) -> list[_Chain]:
             continue
         base = op.operands[0]
         chain = of.pop(base, None) if isinstance(base, int) and uses[base] == 1 else None
-        if chain is None or _axes(place) != _axes(place_of(chain.ops[-1]) or ()):
-            chain = _Chain(base, [], [])
+        if chain is None or _axes(place) != _axes(chain.places[-1]):
+            chain = _Chain(base, [], [], [])
             found.append(chain)
         chain.values.append(value)
         chain.ops.append(op)
+        chain.places.append(place)
         of[value] = chain
     return found
