@@ -204,3 +204,26 @@ def test_a_copy_of_a_compiled_function_is_the_function() -> None:
     assert decorated(3.0) == 6.0
     assert copy.copy(decorated) is decorated
     assert copy.deepcopy({"f": decorated})["f"] is decorated
+
+
+# ------------------------------------------------------------------------------------------ methods
+
+
+class Doubler:
+    @wg.compile
+    def double(self, x: Any) -> Any:
+        return x * 2.0
+
+
+def test_a_compiled_method_is_bound_as_one_and_can_be_asked() -> None:
+    one = Doubler()
+    assert one.double(1.5) == 3.0
+    assert one.double.__self__ is one
+    assert "double: 1 compiled path" in one.double.report()
+    assert one.double.signatures == Doubler.double.signatures
+
+
+def test_a_path_that_there_is_not_has_no_source() -> None:
+    assert decorated(1.0) == 2.0
+    with pytest.raises(ArgumentError, match="no path 9"):
+        decorated.to_source(9)

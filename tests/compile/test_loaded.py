@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -315,3 +316,69 @@ def test_loops_are_found_again_in_a_loaded_program(tmp_path):
     (path,) = signature.paths
     assert len(path.program) > 3000  # as traced
     assert entries(path.lowered._lowered.program) < 60
+
+
+# ------------------------------------------------------------------------ inside other functions
+
+
+def curve(x):
+    return np.sum(np.sin(x) * x**2) if x[0] > 0 else np.prod(x)
+
+
+@pytest.fixture
+def loaded_curve(tmp_path):
+    function = wg.compile(curve)
+    function(X)
+    function(-X)
+    function.save(tmp_path / "curve")
+    return wg.load(tmp_path / "curve")
+
+
+X = np.array([0.5, 1.0, 2.0])
+
+
+@pytest.mark.parametrize("x", [X, -X], ids=["sum", "product"])
+@pytest.mark.parametrize(
+    "transform",
+    [
+        wg.grad,
+        wg.value_and_grad,
+        lambda f: lambda x: wg.jvp(f, (x,), (np.ones(3),)),
+        wg.hessian,
+        lambda f: wg.compile(wg.grad(f)),
+        lambda f: wg.compile(lambda x: f(x) * 2.0),
+        lambda f: wg.compile(f),
+    ],
+    ids=["grad", "value", "jvp", "hessian", "compiled grad", "compiled use", "compiled"],
+)
+def test_a_loaded_function_can_be_differentiated_and_compiled(loaded_curve, transform, x):
+    found, expected = transform(loaded_curve)(x), transform(curve)(x)
+    for one, other in zip(tree.leaves(found), tree.leaves(expected), strict=True):
+        assert_allclose(one, other, rtol=1e-12)
+
+
+def test_a_loaded_function_can_be_batched(tmp_path):
+    function = wg.compile(lambda x: np.sin(x) @ x)
+    function(X)
+    function.save(tmp_path / "product")
+    rows = np.stack([X, -X, 2 * X])
+    found = wg.vmap(wg.grad(wg.load(tmp_path / "product")))(rows)
+    assert_allclose(found, np.cos(rows) * rows + np.sin(rows), rtol=1e-12)
+
+
+def test_inside_a_trace_what_is_not_in_the_file_is_an_error_too(tmp_path, loaded_curve):
+    with pytest.raises(UnsavedCallError, match=r"args\[0\]: float64\[2\]"):
+        wg.grad(loaded_curve)(X[:2])
+    function = wg.compile(curve)
+    function(X)
+    function.save(tmp_path / "half")
+    with pytest.raises(UnsavedCallError, match="inside a trace, takes a way"):
+        wg.grad(wg.load(tmp_path / "half"))(-X)
+
+
+def test_a_loaded_function_is_saved_and_pickled_again(tmp_path, loaded_curve):
+    loaded_curve.save(tmp_path / "again")
+    for other in (wg.load(tmp_path / "again"), pickle.loads(pickle.dumps(loaded_curve))):
+        assert other(X) == loaded_curve(X)
+        assert other(-X) == loaded_curve(-X)
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "curve").read_bytes()

@@ -15,7 +15,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from types import MappingProxyType, MethodType
 from typing import Any
 
 import numpy as np
@@ -194,7 +194,7 @@ class Compiled(Viewed):
         return Given(out, tree.leaves((args, kwargs)), self.name).filled(result)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else MethodType(self, instance)
 
     def __repr__(self) -> str:
         return f"<compiled {self.name}>"
@@ -292,7 +292,13 @@ class Compiled(Viewed):
         """
         from wengert.compile.source import to_source  # noqa: PLC0415 (loads SciPy's rules)
 
-        way = self._ways()[path]
+        ways = self._ways()
+        if not -len(ways) <= path < len(ways):
+            raise ArgumentError(
+                f"{self.name} has {len(ways)} compiled path(s), and no path {path}.",
+                "paths lists them, from 0 on.",
+            )
+        way = ways[path]
         program = way.lowered.program  # after the passes: loops are loops
         own = name or (self.name if self.name.isidentifier() else "compiled")
         return to_source(program, own, result=way.template.layout, lines=lines)

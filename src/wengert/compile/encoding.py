@@ -331,7 +331,7 @@ def encode_layout(layout: Layout, add_array: Callable[[np.ndarray], int], what: 
             found.append({"constant": encode(leaf[0], add_array)} if is_constant else leaf)
         except Unstorable as error:
             raise ArgumentError(
-                f"{what} holds {error}, which cannot be saved: {shown(leaf)}.",
+                f"{what} holds {error}, which cannot be saved: {shown(leaf[0])}.",
                 "Functions and objects cannot be in a file: make them arrays or strings.",
             ) from None
     return _encode_node(layout.structure, iter(found), what, 0)
@@ -355,6 +355,12 @@ def _encode_node(structure: Any, leaves: Iterator[Any], what: str, depth: int) -
         return {"dict": items}
     if tree.field_names(kind) is not None and is_record(kind.__name__, order):
         return {"record": [kind.__name__, items]}
+    if kind is dict:
+        keys = ", ".join(sorted({type(key).__name__ for key in order} - {"str", "int"}))
+        raise ArgumentError(
+            f"{what} holds a dictionary with keys of type {keys}, which cannot be saved.",
+            "Use strings or integers as keys.",
+        )
     raise ArgumentError(
         f"{what} holds a {kind.__name__}, which cannot be saved: a file names no classes.",
         "Use dictionaries with strings (or integers) as keys, lists, tuples, named tuples and "

@@ -8,6 +8,7 @@ is one is in the file, so the arguments of a call are held against those of each
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Sequence
@@ -20,11 +21,21 @@ from wengert.compile.calls import kind_of
 from wengert.compile.encoding import Layout
 from wengert.compile.guards import Path, Paths
 from wengert.compile.lower import Options, lower
-from wengert.compile.program import Program, spec_of
+from wengert.compile.program import (
+    PART,
+    GuardFailed,
+    Op,
+    Program,
+    Spec,
+    interpret,
+    run_op,
+    spec_of,
+)
 from wengert.compile.records import as_records
-from wengert.compile.store import Stored, load_all
+from wengert.compile.store import Stored, from_bytes, load_all, save_all, to_bytes
 from wengert.compile.viewed import Viewed
 from wengert.errors import ProgramFormatError, UnsavedCallError
+from wengert.tape.array import Array
 from wengert.tape.columns import Constant
 
 
@@ -68,9 +79,18 @@ class Loaded(Viewed):
             self._add(one)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function."""
+        """Call the function; inside a trace its operations are recorded there."""
         signature, inputs = self._signature_of(args, kwargs)
+        if any(isinstance(x, Array) for x in inputs):
+            return signature.record(inputs)
         return signature.run(inputs)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it to a file again."""
+        save_all(self.stored, path)
+
+    def __reduce__(self) -> Any:
+        return _from_bytes, (to_bytes(self.stored),)
 
     def program(self, *args: Any, **kwargs: Any) -> tuple[Program, list[Any]]:
         """The program that a call runs, as it was traced, and its inputs."""
@@ -109,6 +129,10 @@ class Loaded(Viewed):
         signature.paths.add(_path(stored))
 
 
+def _from_bytes(data: bytes) -> Loaded:
+    return Loaded(from_bytes(data))
+
+
 class _Signature:
     """The ways of one signature."""
 
@@ -139,6 +163,11 @@ class _Signature:
                 if not _is_same(own.value, leaf):
                     return None
                 continue
+            if isinstance(leaf, Array):
+                if leaf.shape != self.specs[own].shape or leaf.dtype != self.specs[own].dtype:
+                    return None
+                found[own] = leaf
+                continue
             if not isinstance(leaf, float | complex | np.ndarray | np.generic):
                 return None
             if isinstance(leaf, np.ndarray):
@@ -167,6 +196,23 @@ class _Signature:
             f"{found.expected}{at}.",
             remedy,
         )
+
+    def record(self, inputs: list[Any]) -> Any:
+        """The same inside a trace: operation by operation; its guards are decisions there."""
+        for path in self.paths:
+            with contextlib.suppress(GuardFailed):
+                return path.template.fill(interpret(path.program, inputs, _recorded))
+        raise UnsavedCallError(
+            "the call, inside a trace, takes a way that the file does not hold.",
+            f"The file holds {len(self.paths)} for {self.text}. Save the function after it has "
+            "taken this way.",
+        )
+
+
+def _recorded(op: Op, operands: Sequence[Any]) -> Any:
+    if op.primitive is PART:
+        return run_op(op, operands)
+    return op.primitive(*operands, **op.parameters)
 
 
 def _path(stored: Stored) -> Path:
@@ -228,7 +274,9 @@ def _text(arguments: Any) -> str:
     parts = []
     for path, leaf in zip(tree.paths(arguments), tree.leaves(arguments), strict=True):
         name = ("args" if path.startswith("[0]") else "kwargs") + path[len("[0]") :]
-        if isinstance(leaf, float | complex | np.ndarray | np.generic):
+        if isinstance(leaf, Array):
+            leaf = _Shown(Spec(leaf.shape, leaf.dtype, "array"))
+        elif isinstance(leaf, float | complex | np.ndarray | np.generic):
             leaf = _Shown(spec_of(leaf))
         parts.append(f"{name}: {leaf}" if isinstance(leaf, _Shown) else f"{name}={leaf!r:.40}")
     return f"({', '.join(parts)})"
