@@ -17,6 +17,8 @@ from wengert.compile.native.types import Code, Scalar, close_loop, llvm_type, op
 from wengert.compile.program import Op
 
 _SHORT = 30  # lines of a body that is written out for several vectors
+_LONG = 100  # from which on masks cost no more than 2 %, and the body is written once, with them
+_INLINED = 30  # lines of an elementary function, about
 _AT_ONCE = 4  # of them, in sums
 _FEW = 4  # vectors, up to which a loop is written once, with masks
 
@@ -116,11 +118,11 @@ class _Vectors:
     ):
         self.code, self.lines, self.index, self.ends, self.turns = code, lines, index, ends, turns
         self.count, self.variables = count, variables
-        is_short = len(lines) <= _SHORT
-        self.at_once = _AT_ONCE if is_short and variables else 1
+        size = sum([_INLINED if "@wengert." in line else 1 for line in lines])
+        self.at_once = _AT_ONCE if size <= _SHORT and variables else 1
         while turns and self.at_once > 1 and turns < 2 * self.at_once * count:
             self.at_once //= 2
-        is_worth_two = is_short and not 0 < turns <= _FEW * count
+        is_worth_two = size <= _LONG and not 0 < turns <= _FEW * count
         self.only_masked = _has_masks() and not is_worth_two and (turns == 0 or turns % count > 0)
         # For each variable, for each vector at once: where its parts lie.
         self.places = [[self._wide(v) for _ in range(self.at_once)] for v in variables]
