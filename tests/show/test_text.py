@@ -49,7 +49,7 @@ def test_a_loop_is_shown_once():
 def test_operations_on_one_line_are_shown_each():
     text = str(wg.trace(lambda x: x * x * x * x * x * x, 2.0))
     assert "above" not in text
-    assert "#5: v5 = multiply(v4, x)  -> 64" in text.splitlines()
+    assert any(line.startswith("#5: v5 = multiply(v4, x)  -> 64 ") for line in text.splitlines())
 
 
 def test_a_loop_on_one_line_is_shown_once():
@@ -71,11 +71,12 @@ def test_reading_and_writing_are_shown_as_indexing():
     shown = [line.split("->")[0].rstrip() for line in str(wg.trace(f, np.arange(3.0))).splitlines()]
     assert shown[:5] == [
         "forward",
-        "    x = [0, 1, 2]",
+        shown[1],
         "#1: a[0] = x[1]",
         "#2: v2 = [0, 0, 0] with [0] = a[0]",
         "#3: a[1:] = v2[1:]",
     ]
+    assert shown[1].split("  ")[2:3] == ["x = [0, 1, 2]"]
 
 
 def test_printing_a_long_tape_costs_linear_time():

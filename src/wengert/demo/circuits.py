@@ -9,6 +9,7 @@ from typing import NamedTuple
 from wengert import Add, ConstantNode, Multiply, Square, Tape
 from wengert.demo.report import Check, Log, Section, Table, Text
 from wengert.demo.settings import Settings
+from wengert.show.log import tape_log
 
 
 class Circuit(NamedTuple):
@@ -85,7 +86,7 @@ def run(settings: Settings) -> Section:
         numbers += circuit.numbers
         blocks += [
             Text(f"{inspect.getdoc(build)}"),
-            Log(str(circuit.tape)),
+            Log(str(tape_log(circuit.tape, shapes=False, lines=False))),
             Table(
                 ("", "found", "article"),
                 [

@@ -10,6 +10,7 @@ from wengert import Add, CompNode, ConstantNode, Invert, Multiply, Sigmoid, Squa
 from wengert.demo.pictures import draw_loss, new_figure, save_picture
 from wengert.demo.report import Check, Log, Section, Table, Text
 from wengert.demo.settings import Settings
+from wengert.show.log import tape_log
 
 # The article's numbers, to all digits of float64: outputs, then gradients.
 OUTPUTS = {
@@ -76,7 +77,7 @@ def run(settings: Settings) -> Section:
     agree = np.mean(
         [abs(found - expected) <= TOLERANCE * abs(expected) for _, found, expected in rows]
     )
-    log = str(neuron.tape)
+    log = str(tape_log(neuron.tape, shapes=False, lines=False))
 
     losses = learn(neuron, steps=100)
     figure, axes = new_figure(5.2, 3.0)

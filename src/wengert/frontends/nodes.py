@@ -29,7 +29,7 @@ from wengert.errors import (
 )
 from wengert.frontends.replay import replayed
 from wengert.primitives.adjoints import Like, fit, like_of
-from wengert.show.text import Step, log, place_key
+from wengert.show.text import Step, log, note_of, place_key
 from wengert.show.values import value_text
 from wengert.tape.array import Array
 from wengert.tape.columns import Place, place_of
@@ -278,13 +278,13 @@ class Tape:
     >>> t.backward()
     >>> print(t)
     forward
-        x = 3
-        y = 2
-        z = 1
-    #1: h1 = Multiply(x, y)   -> 6
-    #2: h2 = Multiply(y, z)   -> 2
-    #3: h = Multiply(h1, h2)  -> 12
-    #4: o = Square(h)         -> 144
+        x = 3                        float64[]
+        y = 2                        float64[]
+        z = 1                        float64[]
+    #1: h1 = Multiply(x, y)   -> 6    float64[]  at ..., line 1: ...
+    #2: h2 = Multiply(y, z)   -> 2    float64[]  at ..., line 1: ...
+    #3: h = Multiply(h1, h2)  -> 12   float64[]  at ..., line 1: ...
+    #4: o = Square(h)         -> 144  float64[]  at ..., line 1: ...
     backward
     #4: o = 144  gradient 1
     #3: h = 12   gradient 24
@@ -499,7 +499,9 @@ class Tape:
 
     def __str__(self) -> str:
         names = self._names(dict(_variables()))
-        return log([self._step(node, names) for node in self.computations if not _is_literal(node)])
+        shown = [node for node in self.computations if not _is_literal(node)]
+        notes = [note_of(x._output, x._line if x._operation() else None) for x in shown]
+        return log([self._step(node, names) for node in shown], notes=notes)
 
     def _step(self, node: CompNode, names: dict[int, str]) -> Step:
         gradient = node.gradient if self._is_swept else None

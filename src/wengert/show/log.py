@@ -10,13 +10,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from wengert.frontends.nodes import Tape
+from wengert.primitives.adjoints import Like
 from wengert.show.graph import Graph, Node
 from wengert.show.sources import graph_of
-from wengert.show.text import Step, log
-from wengert.show.values import value_text
+from wengert.show.text import Step, log, note_of
 
 
 class Log:
@@ -30,8 +28,9 @@ class Log:
 
     def __init__(self, graph: Graph, shapes: bool, lines: bool, word: str = "adjoint"):
         shown = [node for node in graph.nodes if node.index is not None and _is_shown(node)]
-        notes = [_note(node, shapes, lines) for node in shown]
-        self.text = log([_step(node) for node in shown], word, notes if shapes or lines else ())
+        notes = [_note(node) for node in shown]
+        told = [(note if shapes else "", line if lines else "") for note, line in notes]
+        self.text = log([_step(node) for node in shown], word, told)
 
     def __str__(self) -> str:
         return self.text
@@ -81,23 +80,10 @@ def _step(node: Node) -> Step:
     return Step(node.name, node.operation, (), *told)
 
 
-def _note(node: Node, shapes: bool, lines: bool) -> str:
-    """Shape, dtype and range of a value, and the user's line."""
-    parts = []
-    if shapes and node.shape is not None:
-        like = f"{node.dtype}{list(node.shape)}"
-        told = "" if like == value_text(node.value) else like
-        parts += [part for part in (told, _range_text(node.value)) if part]
-    if lines and node.line is not None:
-        parts.append(str(node.line))
-    return "  ".join(parts)
-
-
-def _range_text(value: Any) -> str:
-    """From where to where the elements of a large array go."""
-    if not isinstance(value, np.ndarray) or value.size <= 6 or value.dtype.kind not in "fiu":
-        return ""
-    return f"from {np.min(value):.4g} to {np.max(value):.4g}"
+def _note(node: Node) -> tuple[str, str]:
+    has_like = node.shape is not None and node.dtype is not None
+    like = Like(node.shape, node.dtype) if has_like else None  # type: ignore[arg-type]
+    return note_of(node.value, node.line if node.is_operation else None, like)
 
 
 def tape_log(tape: Any, *args: Any, shapes: bool = True, lines: bool = True, **kwargs: Any) -> Log:

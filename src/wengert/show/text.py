@@ -12,16 +12,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wengert.errors import Line
+from wengert.primitives.adjoints import Like, like_of
 from wengert.primitives.family import Primitive
 from wengert.primitives.indexing import read, write
 from wengert.show.paths import read_text, write_text
 from wengert.show.values import value_text
+from wengert.tape.array import concrete
 from wengert.tape.columns import Place
 from wengert.transforms.trace import Entry, Trace
 
 _LONGEST = 200  # steps of a stretch that is looked for
 _FEWEST = 4  # times a stretch must repeat to be folded
-_WIDE = 60  # characters; longer lines do not push what stands beside the others
+_WIDE, _WIDER = 60, 110  # characters; longer lines do not push what stands beside the others
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -50,7 +53,9 @@ class Stretch(NamedTuple):
     times: int
 
 
-def log(steps: Sequence[Step], word: str = "gradient", notes: Sequence[str] = ()) -> str:
+def log(
+    steps: Sequence[Step], word: str = "gradient", notes: Sequence[tuple[str, str]] = ()
+) -> str:
     """The log of a tape: each step with its value, then each with its gradient, last first.
 
     Parameters
@@ -59,14 +64,14 @@ def log(steps: Sequence[Step], word: str = "gradient", notes: Sequence[str] = ()
         In forward order. Steps without operation are not numbered.
     word : str
         What the derivative of the target is called: ``gradient`` or ``adjoint``.
-    notes : sequence of str, optional
-        What more there is to say of each step, in a column of its own.
+    notes : sequence of (str, str), optional
+        What more there is to say of each step, in columns of their own: its shape, its line.
     """
     numbers = _numbers(steps)
     forward = _aligned(_forward(steps, numbers))
-    if notes:
-        shown = [notes[k] if k is not None else "" for k in _forward_order(steps)]
-        forward = _aligned(zip(forward, shown, strict=True))
+    for column in zip(*notes, strict=True):
+        shown = [column[k] if k is not None else "" for k in _forward_order(steps)]
+        forward = _aligned(zip(forward, shown, strict=True), _WIDER)
     lines = ["forward", *forward]
     if any(step.gradient is not None for step in steps):
         lines += ["backward", *_aligned(_backward(steps, numbers, word))]
@@ -126,10 +131,32 @@ def _folded(stretch: Stretch, number: str) -> Iterator[tuple[str, str]]:
         yield f"... the {what} above {_TIMES} {stretch.times}, to {where}", ""
 
 
-def _aligned(pairs: Iterable[tuple[str, str]]) -> list[str]:
+def _aligned(pairs: Iterable[tuple[str, str]], widest: int = _WIDE) -> list[str]:
     rows = list(pairs)
-    width = max((len(left) for left, right in rows if right and len(left) <= _WIDE), default=0)
+    width = max((len(left) for left, right in rows if right and len(left) <= widest), default=0)
     return [f"{left:<{width}}  {right}".rstrip() for left, right in rows]
+
+
+def note_of(value: Any, line: Line | None, like: Like | None = None) -> tuple[str, str]:
+    """Shape and dtype of a value, and of a large array the range; and the user's line.
+
+    `like` is what a value is like that was not kept.
+    """
+    value, parts = concrete(value), []
+    if like is None and value is not None and not isinstance(value, tuple):
+        like = like_of(value)
+    if like is not None:
+        form = f"{like.dtype}{list(like.shape)}"
+        told = "" if form == value_text(value) else form
+        parts = [part for part in (told, _range_text(value)) if part]
+    return "  ".join(parts), "" if line is None else str(line)
+
+
+def _range_text(value: Any) -> str:
+    """From where to where the elements of a large array go."""
+    if not isinstance(value, np.ndarray) or value.size <= 6 or value.dtype.kind not in "fiu":
+        return ""
+    return f"from {np.min(value):.4g} to {np.max(value):.4g}"
 
 
 def stretches(keys: Sequence[Hashable], longest: int = _LONGEST) -> Iterator[Stretch]:
@@ -174,8 +201,13 @@ def _next_equal(keys: Sequence[Hashable]) -> list[int]:
 
 
 def trace_log(trace: Trace) -> str:
-    """The log of a recorded function."""
-    return log([step_of(entry) for entry in trace.entries], word="adjoint")
+    """The log of a recorded function, with shapes, dtypes and the user's lines."""
+    places = [None if entry.is_input else entry.place for entry in trace.entries]
+    notes = [
+        note_of(entry.value, None if place is None else place.line)
+        for entry, place in zip(trace.entries, places, strict=True)
+    ]
+    return log([step_of(entry) for entry in trace.entries], "adjoint", notes)
 
 
 def step_of(entry: Entry) -> Step:

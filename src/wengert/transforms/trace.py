@@ -42,8 +42,8 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:
     Returns
     -------
     Trace
-        ``print`` shows it as a log: what was computed, forwards, and if the result is a scalar the
-        adjoints, backwards.
+        ``print`` shows it as a log: what was computed, forwards, with shapes, dtypes and your
+        lines, and if the result is a scalar the adjoints, backwards.
 
     Raises
     ------
@@ -54,10 +54,10 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:
     --------
     >>> print(wg.trace(lambda x, y: x * y + y, 3.0, 2.0))
     forward
-        x = 3
-        y = 2
-    #1: v1 = multiply(x, y)  -> 6
-    #2: v2 = add(v1, y)      -> 8
+        x = 3                      float64[]
+        y = 2                      float64[]
+    #1: v1 = multiply(x, y)  -> 6  float64[]  at ..., line 1: ...
+    #2: v2 = add(v1, y)      -> 8  float64[]  at ..., line 1: ...
     backward
     #2: v2 = 8  adjoint 1
     #1: v1 = 6  adjoint 1
