@@ -28,6 +28,8 @@ from wengert.tape.columns import Constant
 
 _CHEAP = 24  # what an element may cost to be computed again rather than stored and loaded
 _ROW_CHEAP = 3  # the same, for what is broadcast: it is computed once for each element around it
+_ONE_BY_ONE = 10  # the same, for what is written element by element: by no vectors, nor threads
+_SOME = 64  # elements for which that is worth a nest
 _ALWAYS = 10**6
 _STRETCH = 1000  # numbers in one function: LLVM's time grows faster than its length
 
@@ -332,6 +334,10 @@ class Division:
 
     def _place_update(self, value: int) -> None:
         """A copy of an array, or the array itself, with some of its elements written."""
+        written = self.op(value).operands[1]
+        is_long = isinstance(written, int) and self.specs[written].size >= _SOME
+        if is_long and self._costs[written] > _ONE_BY_ONE:
+            self.kept.add(written)  # computed in a nest: places are written one by one
         level = max([self._checked, *[self._available[x] for x in self.sources(value)]])
         self.homes[value] = Home(level, CALL, (), value)
         self._available[value] = level + 1

@@ -190,7 +190,7 @@ class Nest:
         if count == 1:
             code.do(f"call void @{self.name}({arguments}, i64 0, i64 {outer})")
             return
-        symbols[f"@{self.name}.blocks"] = _BLOCKS.format(
+        symbols[f"@{self.name}.blocks"] = BLOCKS.format(
             name=self.name, rows=rows, outer=outer, attributes=ATTRIBUTES
         )
         if is_threaded:
@@ -210,7 +210,7 @@ class Nest:
 PARALLEL_FOR = "declare void @wg_parallel_for(ptr, ptr, i64, i64, i64)"
 
 # A block is `rows` turns of the outer loop; `context` holds what every function of a plan takes.
-_BLOCKS = """
+BLOCKS = """
 define internal void @{name}.blocks(ptr %context, i64 %first, i64 %last) {attributes} {{
 entry:
   %inputs = load ptr, ptr %context
