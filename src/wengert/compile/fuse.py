@@ -335,13 +335,15 @@ class Division:
     def _place_update(self, value: int) -> None:
         """A copy of an array, or the array itself, with some of its elements written."""
         written = self.op(value).operands[1]
-        is_long = isinstance(written, int) and self.specs[written].size >= _SOME
-        if is_long and self._costs[written] > _ONE_BY_ONE:
-            self.kept.add(written)  # computed in a nest: places are written one by one
+        if isinstance(written, int) and self._is_worth_a_nest(written):
+            self.kept.add(written)  # places are written one by one
         level = max([self._checked, *[self._available[x] for x in self.sources(value)]])
         self.homes[value] = Home(level, CALL, (), value)
         self._available[value] = level + 1
         self.kept.add(value)
+
+    def _is_worth_a_nest(self, value: int) -> bool:
+        return self.specs[value].size >= _SOME and self._costs[value] > _ONE_BY_ONE
 
     def _first_source(self, value: int) -> int:
         return next(self.sources(value))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from wengert.compile.native import runtime
+from wengert.compile.native import extents, runtime
 from wengert.compile.native.layout import PYTHON
 from wengert.compile.native.types import Code, real
 from wengert.threads import WORKERS, available
@@ -114,6 +114,7 @@ def call(code: Code, name: str, *arguments: str | int) -> None:
     """
     found = symbol(name)
     assert found is not None, name
+    extents.check(code, name, arguments)
     operands = [_argument(code.names.symbols, x) for x in arguments]
     kinds = ", ".join(["ptr"] * len(operands))
     code.names.symbols[found] = f"declare void {found}({kinds})"

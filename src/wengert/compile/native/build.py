@@ -422,12 +422,27 @@ class Native:
         except IndexError:  # the first call, or others are under way
             arena = np.empty(self.module.memory.arena + 64, np.uint8)
         start = arena.ctypes.data + -arena.ctypes.data % 64
+        table = self._noted([*held, *results, *self._constants], start)
         status = self._function(_addresses(held), _addresses(results), start)
+        del table
         self._arenas.append(arena)
         bounds.verify(self.module.symbols, self.unit.address)
         if status > 0:
             raise GuardFailed(program.guards[status - 1])
         return [_as_value(x, spec) for x, spec in zip(results, specs, strict=True)]
+
+    def _noted(self, arrays: Sequence[np.ndarray], arena: int) -> object:
+        """Tell checks of bounds where buffers lie; what must live until they are over."""
+        if not bounds.is_on():
+            return None
+        memory, specs = self.module.memory, self.plan.division.specs
+        buffers = [(x.ctypes.data, x.nbytes) for x in arrays]
+        buffers += [(arena + at, size) for at, size in memory.pieces]
+        for value, place in self.plan.locations.items():
+            if place.area == "arena":
+                size = specs[value].size * specs[value].dtype.itemsize
+                buffers.append((arena + place.at, size))
+        return bounds.note(self.module.symbols, self.unit.address, buffers)
 
 
 def _as_memory(value: Any, spec: Spec) -> np.ndarray:

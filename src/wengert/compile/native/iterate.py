@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wengert.compile.native import calls
+from wengert.compile.native.bounds import check_extent
 from wengert.compile.native.types import Code, close_loop, memory_type, open_loop
 from wengert.compile.program import Spec
 
@@ -164,6 +165,8 @@ class _Array:
         """Write the array elsewhere."""
         name = "@llvm.memcpy.p0.p0.i64"
         code.names.symbols[name] = f"declare void {name}(ptr, ptr, i64, i1)"
+        for pointer in (target, source):
+            check_extent(code, pointer, self.size)
         code.do(f"call void {name}(ptr {target}, ptr {source}, i64 {self.size}, i1 false)")
 
     def current(self, code: Code) -> str:

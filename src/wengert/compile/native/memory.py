@@ -39,11 +39,14 @@ class Memory:
         In the order of the table.
     arena : int
         Bytes of the arena, with the scratch that code generation asked for.
+    pieces : list of pair of int
+        That scratch: where each piece of it begins, and its bytes.
     """
 
     def __init__(self, plan: Plan, symbols: dict[str, str], *, is_fast: bool = False):
         self.plan, self.division, self.symbols = plan, plan.division, symbols
         self.arena = plan.arena
+        self.pieces: list[tuple[int, int]] = []
         self.constants: list[np.ndarray] = []
         self.times = 1  # that the plan is run in one call: a loop's body
         self.flags = _FAST if is_fast else ""
@@ -54,7 +57,7 @@ class Memory:
         """For the plan of a loop's body: an arena of its own, all else shared."""
         body = copy.copy(self)
         body.times *= times
-        body.plan, body.division, body.arena = plan, plan.division, plan.arena
+        body.plan, body.division, body.arena, body.pieces = plan, plan.division, plan.arena, []
         return body
 
     def kernel(self, instructions: int) -> str:
@@ -69,6 +72,7 @@ class Memory:
         """A place in the arena for a step's own use."""
         at = -(-self.arena // _ALIGN) * _ALIGN
         self.arena = at + size
+        self.pieces.append((at, size))
         return at
 
     def constant(self, array: np.ndarray) -> int:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wengert.compile.native.bounds import check_extent
 from wengert.compile.native.callbacks import Callbacks
 from wengert.compile.native.types import Code, converted, load, store
 from wengert.compile.program import Spec
@@ -206,4 +207,5 @@ def fill(code: Code, pointer: str, layout: Layout) -> None:
     name = "@llvm.memset.p0.i64"
     symbols[name] = f"declare void {name}(ptr, i8, i64, i1)"
     size = layout.size * layout.dtype.itemsize
+    check_extent(code, pointer, size)
     code.do(f"call void {name}(ptr {pointer}, i8 0, i64 {size}, i1 false)")

@@ -13,6 +13,7 @@ from math import prod
 
 from wengert.compile import views
 from wengert.compile.native import elementwise
+from wengert.compile.native.bounds import check_extent
 from wengert.compile.native.elements import Elements
 from wengert.compile.native.innermost import write_innermost
 from wengert.compile.native.loops import BLOCKS, PARALLEL_FOR
@@ -149,6 +150,8 @@ def _write_start(memory: Memory, value: int, name: str, elements: Elements) -> N
         memory.symbols[symbol] = f"declare void {symbol}(ptr, ptr, i64, i1)"
         pointers = f"ptr {elements.pointer(value)}, ptr {elements.pointer(start)}"
         size = spec.size * spec.dtype.itemsize
+        for x in (value, start):
+            check_extent(code, elements.pointer(x), size)
         code.do(f"call void {symbol}({pointers}, i64 {size}, i1 false)")
         return
     _nest(memory, value, f"{name}.start", spec.shape, code, _copy_element)
