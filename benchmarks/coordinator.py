@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .machine import PROCESSORS
 from .peers import BY_NAME, Peer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +35,17 @@ class Seat:
     peer: Peer
     python: str
     label: str
+
+
+# What limits threads: of libraries for matrices, of Wengert, and, by the processors that a worker
+# may use at all, of those that ask for no variable.
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "WENGERT_NUM_THREADS",
+    PROCESSORS,
+)
 
 
 class WorkerProcess:
@@ -89,7 +101,7 @@ def worker_environment(threads: int | None = None) -> dict[str, str]:
     paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     if threads is not None:
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        for name in THREADS:
             environment[name] = str(threads)
     return environment
 

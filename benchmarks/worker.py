@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from . import workloads
+from .machine import PROCESSORS
 from .peers import BY_NAME, Call, Peer
 from .workload import Workload
 
@@ -127,8 +128,16 @@ def _answers_apart() -> Iterator[Any]:
         answers.close()
 
 
+def _keep_to_processors() -> None:
+    """Use no more processors than the coordinator says."""
+    count = os.environ.get(PROCESSORS)
+    if count is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(count)])
+
+
 def main() -> None:
     """Answer requests until standard input ends."""
+    _keep_to_processors()
     worker = Worker(BY_NAME[sys.argv[1]])
     with _answers_apart() as answers:
         for line in sys.stdin:
