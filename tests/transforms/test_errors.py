@@ -116,12 +116,11 @@ def test_an_exception_of_user_code_stands_for_itself() -> None:
 @pytest.mark.parametrize(
     ("f", "name"),
     [
-        (lambda x: np.linalg.pinv([[x[0], 1.0], [1.0, x[1]]])[0, 0], "pinv"),
-        (lambda x: np.linalg.svd([[x[0], 1.0], [1.0, x[1]]])[1][0], "svd"),
-        (lambda x: np.angle([x[0]])[0], "angle"),
+        (lambda x: np.sum([x[0], x[1]], where=[True, False]), "sum"),
+        (lambda x: np.prod([x[0], x[1]], where=[True, False]), "prod"),
         (lambda x: np.logaddexp.reduce([x[0], x[1]]), "ufunc"),
     ],
-    ids=["pinv", "svd", "angle", "ufunc"],
+    ids=["sum", "prod", "ufunc"],
 )
 @pytest.mark.parametrize("transform", [wg.grad, wg.compile])
 def test_a_list_of_traced_numbers_that_numpy_cannot_take_is_named(

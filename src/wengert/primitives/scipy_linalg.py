@@ -15,6 +15,7 @@ from wengert.errors import UnsupportedFunctionError
 from wengert.primitives.decompositions import dagger, eigh_of, from_triangle, square
 from wengert.primitives.family import derived, general
 from wengert.primitives.products import conjugated
+from wengert.primitives.reductions import surely
 from wengert.primitives.samples import (
     call,
     complex_normal,
@@ -66,9 +67,8 @@ def triangular_solution(
 def cho_factor(
     a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True
 ) -> Any:
-    a = square(a)
-    factor = np.linalg.cholesky(a, upper=not lower)
-    return factor + triangle(a, 0.0, lower=not lower), bool(lower)  # what SciPy finds, it leaves
+    # Older versions of SciPy leave what they find in the other triangle; here it is zero.
+    return np.linalg.cholesky(square(a), upper=not lower), bool(lower)
 
 
 _factor = np.array([[2.0, 0.5, -1.0], [0.5, 1.5, 0.5], [-1.0, 0.75, 3.0]])
@@ -317,7 +317,10 @@ def eig(
             "Solve the ordinary problem: np.linalg.eig(np.linalg.solve(b, a)); left eigenvectors "
             "are those of a.conj().T.",
         )
-    values, vectors = np.linalg.eig(square(a))
+    a = square(a)
+    values, vectors = np.linalg.eig(a)
+    if a.dtype.kind == "f" and surely(np.logical_not(np.any(np.imag(values)))):
+        vectors = np.real(vectors)
     values = values.astype(np.result_type(values.dtype, np.complex64))
     return (values, vectors) if right else values
 
