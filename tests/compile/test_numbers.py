@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
 import wengert as wg
 
@@ -85,3 +86,17 @@ def test_an_unsigned_integer_may_decide() -> None:
     one = wg.compile(lambda k, x: x[: int(k)] * 2)
     for k in (2, 3, 2):
         assert one(np.uint8(k), np.arange(4.0)).shape == (k,)
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.5, -0.5])
+def test_a_power_is_complex_only_where_pythons_is(exponent: float) -> None:
+    for traced in (lambda x: x**exponent, lambda x: (x**exponent, x**2, x)[0]):
+        one = wg.compile(traced)
+        for x in (-4.0, 4.0, -2.5, 9.0, -4.0):
+            found, expected = one(x), x**exponent
+            assert type(found) is type(expected)
+            assert_allclose(found, expected, rtol=1e-14)
+    both = wg.compile(lambda x, y: x**y)
+    for x, y in ((-4.0, 0.5), (4.0, 0.5), (-4.0, 2.0), (-4.0, 1.5), (4.0, -1.0)):
+        assert type(both(x, y)) is type(x**y)
+        assert_allclose(both(x, y), x**y, rtol=1e-14)

@@ -257,6 +257,10 @@ class Recorder(Trace):
         result = operate(*values)
         if type(result) is int and {*map(type, values)} == {bool}:  # which NumPy reckons otherwise
             own[0] = self._add(_ADD, (own[0], Constant(0)), int(values[0]), {}).index
+        if type(result) is complex and complex not in map(type, values):
+            base, exponent = operands  # decisions: other powers are real
+            bool(base < 0)
+            bool(np.floor(exponent) != exponent)
         out = self._add(primitive, own, result, {})
         if primitive.name == "power" and not _is_natural(own[1]) and not bool(np.isfinite(out)):
             self.decide(out)  # Python may raise, or turn to complex numbers
