@@ -39,6 +39,7 @@ _NUMBERS = itertools.count()  # of plans that other modules call
 _WORTH_RELEASING = 100_000  # flops and bytes: some 50 us, beside which 0.1 us is little
 _ARGUMENTS = "ptr %inputs, ptr %outputs, ptr %arena"
 _LONG = 400  # operations of straight-line code from which on each stretch is a function
+_LONGEST = 20_000  # from which on it runs once for each time that it is compiled, or nearly
 _SHORT = 32  # operations up to which a program of numbers is inlined into its entry
 
 
@@ -86,9 +87,9 @@ class Module:
     def effort(self) -> engine.Effort:
         """Straight-line code is not worth, and would take, much time."""
         if self.scalars > _LONG:
-            return engine.QUICK
+            return engine.QUICK if self.scalars <= _LONGEST else engine.LEAST
         if self.plan.bodies:
-            return engine.THOROUGH
+            return engine.LEAN
         if any(step.home.rank != SCALARS for step in self.plan.steps):
             return engine.LEAST
         return engine.LEAST if self.is_short else engine.LEAN

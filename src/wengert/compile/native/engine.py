@@ -24,19 +24,18 @@ _LOCK = threading.RLock()
 
 
 class Effort(NamedTuple):
-    """How hard LLVM works: levels of the passes, or `FEW` of them, and of instruction selection."""
+    """How hard LLVM works: whether passes are run, and the level of code generation."""
 
-    passes: int
+    has_passes: bool
     codegen: int
 
 
-FEW = -1
-THOROUGH = Effort(2, 2)
-QUICK = Effort(1, 1)  # long straight-line code: there is little to gain in it
-LEAN = Effort(FEW, 2)  # straight-line code: as fast as with all passes, which take twice the time
-LEAST = Effort(FEW, 0)  # short straight-line code: calls of Python take longer than all else in it
+LEAN = Effort(True, 2)  # what runs long
+QUICK = Effort(True, 1)  # long straight-line code: there is little to gain in it
+LEAST = Effort(True, 0)  # short, or run once, or very long: generated five times as fast
 
-_FEW = (
+# As fast code as all of LLVM's, in a third of the time: loops are written as they shall run.
+_PASSES = (
     "always_inliner",
     "sroa",
     "instruction_combine",
@@ -62,7 +61,7 @@ class Unit:
         Time spent in each stage.
     """
 
-    def __init__(self, text: str, effort: Effort = THOROUGH, *others: Part):
+    def __init__(self, text: str, effort: Effort = LEAN, *others: Part):
         self.seconds: dict[str, float] = {}
         parts = [Part(text, effort), *others]
         with _LOCK:
@@ -86,7 +85,8 @@ class Unit:
         self._note("parse", start)
         start = time.perf_counter()
         machine = _machine(effort.codegen)
-        _optimise(module, machine, effort.passes)
+        if effort.has_passes:
+            _optimise(module, machine)
         self._note("optimise", start)
         start = time.perf_counter()
         code: bytes = machine.emit_object(module)
@@ -167,27 +167,18 @@ def _machine(level: int) -> llvm.TargetMachine:
     return target.create_target_machine(cpu=cpu, features=features, opt=level, **places)
 
 
-def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine, level: int) -> None:
-    if level == FEW:
-        builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options())
-        manager = llvm.create_new_module_pass_manager()
-        for name in _FEW:
-            getattr(manager, f"add_{name}_pass")()
-        manager.run(module, builder)
-        return
-    options = llvm.create_pipeline_tuning_options(speed_level=level)
-    options.loop_vectorization = False
-    options.slp_vectorization = False  # a twentieth of the time, for nothing that was seen
-    options.loop_interleaving = False
-    options.loop_unrolling = False  # but where code asks for it (`Memory.loop_metadata`)
-    builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+    manager = llvm.create_new_module_pass_manager()
+    for name in _PASSES:
+        getattr(manager, f"add_{name}_pass")()
+    manager.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
 
 
-def assembly(text: str, effort: Effort = THOROUGH) -> str:
+def assembly(text: str, effort: Effort = LEAN) -> str:
     """What the processor will run, for people and tests."""
     with _LOCK:
         machine = _machine(effort.codegen)
         module = llvm.parse_assembly(text)
-        _optimise(module, machine, effort.passes)
+        if effort.has_passes:
+            _optimise(module, machine)
         return str(machine.emit_assembly(module))

@@ -17,14 +17,13 @@ import numpy as np
 
 from wengert.compile.native import runtime, threads
 from wengert.compile.native.engine import Effort, Unit
-from wengert.compile.native.operands import Layout, Loop, as_written, copy, offset
+from wengert.compile.native.operands import Layout, Loop, copy, offset
 from wengert.compile.native.types import BOOL, Code, Names, memory_type
 
 _LATENCY = 4  # cycles of a multiplication and addition; two can start in each
 _PARALLEL = 600_000  # multiplications from which on rows are shared between threads
 _CHUNK = 150_000  # multiplications that a thread takes at a time, at least
 _CHUNKS = 16  # at most
-_FEW = 4  # so few steps of k are unrolled
 # Tiles over k are written as they shall run: so they are compiled in half the time, and lose 1 %.
 _AS_WRITTEN = "noinline optnone "
 
@@ -152,7 +151,7 @@ def install(names: Iterable[str]) -> None:
         threads.load()
     order = sorted(symbols, key=lambda name: name.startswith("!"))
     # Tiles are written as they shall run: passes took as long as the rest, and found nothing.
-    unit = Unit("\n".join([symbols[name] for name in order]), Effort(0, 3))
+    unit = Unit("\n".join([symbols[name] for name in order]), Effort(False, 3))
     for name in missing:
         known[name] = unit
         runtime.register({name[1:]: unit.address(name[1:])})
@@ -212,7 +211,7 @@ class _Writer:
         is_short = code.op(f"icmp slt i64 %end, {full}")
         stop = code.op(f"select i1 {is_short}, i64 %end, i64 {full}")
         if full:
-            with Loop(code, stop, "%begin", as_it_is=True) as block:
+            with Loop(code, stop, "%begin") as block:
                 row = code.op(f"mul i64 {block}, {rows}")
                 self._columns(
                     self._moved(a, row, sizes.a[0]), b, self._moved(c, row, sizes.c[0]), rows
@@ -242,7 +241,7 @@ class _Writer:
         step_b = sizes.b[1]
         tile = self._outer if is_outer else self._dot
         if full:
-            with Loop(code, full, as_it_is=True) as block:
+            with Loop(code, full) as block:
                 column = code.op(f"mul i64 {block}, {width}")
                 tile(
                     a,
@@ -295,7 +294,7 @@ class _Writer:
         code.names.allocas.append(f"  {tile} = alloca [{rows * columns} x {self.scalar}], align 64")
         self._write(tile, columns, widths, kinds, sums)
         layout = Layout((rows, columns), self.dtype, (columns, 1))
-        copy(code, tile, c, layout, layout._replace(strides=sizes.c), as_it_is=True)
+        copy(code, tile, c, layout, layout._replace(strides=sizes.c))
 
     def _write(self, target: str, step: int, widths: Sequence[int], kinds: Sequence[str],
                sums: Sequence[str]) -> None:  # fmt: skip
@@ -441,6 +440,5 @@ class _Sums:
         code.lines[self.place : self.place] = lines
         code.do(f"{following} = add i64 {self.index}, 1")
         more = code.op(f"icmp slt i64 {following}, {self.count}")
-        tag = as_written(names.symbols) if self.count > _FEW else ""
-        code.do(f"br i1 {more}, label %{self.head}, label %{self.after}{tag}")
+        code.do(f"br i1 {more}, label %{self.head}, label %{self.after}")
         code.start(self.after)

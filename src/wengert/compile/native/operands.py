@@ -83,11 +83,6 @@ def offset(code: Code, pointer: str, elements: str | int, dtype: np.dtype[Any]) 
 class Loop:
     """A counting loop around what is written inside ``with``.
 
-    Parameters
-    ----------
-    as_it_is : bool
-        Nothing is to be gained by unrolling or vectorising it.
-
     Examples
     --------
     ::
@@ -96,11 +91,8 @@ class Loop:
             at = offset(code, pointer, i, dtype)
     """
 
-    def __init__(
-        self, code: Code, count: int | str, start: int | str = 0, *, as_it_is: bool = False
-    ):
+    def __init__(self, code: Code, count: int | str, start: int | str = 0):
         self.code, self.count, self.start = code, count, start
-        self.tag = as_written(code.names.symbols) if as_it_is else ""
 
     def __enter__(self) -> str:
         """Begin; the number of the turn."""
@@ -126,34 +118,11 @@ class Loop:
         code.do(f"br label %{self.latch}")
         code.start(self.latch)
         code.do(f"{self.next} = add i64 {self.index}, 1")
-        code.do(f"br label %{self.labels[1]}{self.tag}")
+        code.do(f"br label %{self.labels[1]}")
         code.start(self.after)
 
 
-def as_written(symbols: dict[str, str]) -> str:
-    """Metadata that keeps LLVM from unrolling and vectorising a loop, which takes it long."""
-    options = [
-        '!{!"llvm.loop.unroll.disable"}',
-        '!{!"llvm.loop.vectorize.enable", i1 false}',
-    ]
-    found = [_metadata(symbols, text) for text in options]
-    loop = f"!{sum(key.startswith('!') for key in symbols)}"
-    symbols[loop] = f"{loop} = distinct !{{{', '.join([loop, *found])}}}"
-    return f", !llvm.loop {loop}"
-
-
-def _metadata(symbols: dict[str, str], text: str) -> str:
-    """The name of a piece of metadata, which is added if it is not there."""
-    for key, value in symbols.items():
-        if key.startswith("!") and value == f"{key} = {text}":
-            return key
-    name = f"!{sum(key.startswith('!') for key in symbols)}"
-    symbols[name] = f"{name} = {text}"
-    return name
-
-
-def copy(code: Code, source: str, target: str, layout: Layout, goal: Layout, *,
-         as_it_is: bool = False) -> None:  # fmt: skip
+def copy(code: Code, source: str, target: str, layout: Layout, goal: Layout) -> None:
     """Copy an array into another layout and dtype of the same shape."""
     if (
         len(layout.shape) == 2
@@ -163,7 +132,7 @@ def copy(code: Code, source: str, target: str, layout: Layout, goal: Layout, *,
         _copy_blocks(code, source, target, layout, goal)
         return
     bounds: list[tuple[int | str, int | str]] = [(0, length) for length in layout.shape]
-    _copy_box(code, (source, target), (layout, goal), bounds, as_it_is)
+    _copy_box(code, (source, target), (layout, goal), bounds)
 
 
 def _copy_blocks(code: Code, source: str, target: str, layout: Layout, goal: Layout) -> None:
@@ -171,7 +140,7 @@ def _copy_blocks(code: Code, source: str, target: str, layout: Layout, goal: Lay
     rows, columns = layout.shape
     with Loop(code, -(-rows // _BLOCK)) as row, Loop(code, -(-columns // _BLOCK)) as column:
         bounds = [_block(code, row, rows), _block(code, column, columns)]
-        _copy_box(code, (source, target), (layout, goal), bounds, True)
+        _copy_box(code, (source, target), (layout, goal), bounds)
 
 
 def _block(code: Code, index: str, length: int) -> tuple[str, str]:
@@ -187,13 +156,12 @@ def _copy_box(
     pointers: tuple[str, str],
     layouts: tuple[Layout, Layout],
     bounds: Sequence[tuple[int | str, int | str]],
-    as_it_is: bool,
 ) -> None:
     """Copy what lies within the bounds of every axis."""
     places = list(pointers)
     with ExitStack() as stack:
         for axis, (begin, end) in enumerate(bounds):
-            index = stack.enter_context(Loop(code, end, begin, as_it_is=as_it_is))
+            index = stack.enter_context(Loop(code, end, begin))
             for k, each in enumerate(layouts):
                 step = code.op(f"mul i64 {index}, {each.strides[axis]}")
                 places[k] = offset(code, places[k], step, each.dtype)

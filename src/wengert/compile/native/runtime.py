@@ -15,7 +15,7 @@ import llvmlite.binding as llvm
 from wengert.compile.native.engine import Effort, Unit
 from wengert.compile.native.layout import PYTHON
 
-EFFORT = Effort(0, 0)  # short, in SSA form, and mostly waiting: better code took 20 ms to make
+EFFORT = Effort(False, 0)  # short, in SSA form, and mostly waiting: better code took 20 ms to make
 
 
 def load(text: str, symbols: Mapping[str, int]) -> Unit:

@@ -118,7 +118,7 @@ def pullback(op: Op, operands: Sequence[Layout], results: Sequence[Spec]) -> Lib
             write.copy_rows(matrix)
         write.copy_rows(out, 1)
         code, size = write.code, min(n, _BLOCK)
-        with Loop(code, -(-n // size), as_it_is=True) as number:  # from the last block to the first
+        with Loop(code, -(-n // size)) as number:  # from the last block to the first
             end = code.op(f"sub i64 {n}, {code.op(f'mul i64 {number}, {size}')}")
             start = code.op(f"sub i64 {end}, {size}")
             is_first = code.op(f"icmp slt i64 {start}, 0")
@@ -214,13 +214,13 @@ def _mirror(rows: _Rows, block: str, size: str) -> None:
 def _facing(rows: _Rows, block: str, size: str) -> Iterator[tuple[str, str]]:
     """A loop over the elements below the diagonal, and those above it that face them."""
     code = rows.code
-    with Loop(code, size, as_it_is=True) as i, Loop(code, i, as_it_is=True) as j:
+    with Loop(code, size) as i, Loop(code, i) as j:
         yield rows.at(block, i, j), rows.at(block, j, i)
 
 
 def _halve_diagonal(rows: _Rows, block: str, size: str) -> None:
     code, kind = rows.code, llvm_type(rows.dtype)
-    with Loop(code, size, as_it_is=True) as i:
+    with Loop(code, size) as i:
         place = offset(code, block, code.op(f"mul i64 {i}, {rows.n + 1}"), rows.dtype)
         half = code.op(f"fmul {kind} {code.op(f'load {kind}, ptr {place}')}, {real(0.5)}")
         code.do(f"store {kind} {half}, ptr {place}")

@@ -33,7 +33,7 @@ def assembly_for(processor, text):
     machine = llvm.Target.from_triple(triple).create_target_machine(cpu=processor, opt=2)
     module = llvm.parse_assembly(text)
     module.triple = triple
-    engine._optimise(module, machine, engine.LEAN.passes)
+    engine._optimise(module, machine)
     return machine.emit_assembly(module)
 
 
