@@ -20,6 +20,8 @@ from wengert.compile.program import Operand
 from wengert.compile.views import Affine
 
 _WIDEST = 1024  # numbers in a row of a nest
+_MOST = 64  # steps of a run
+_APART = 4  # so many steps for each value whose rows are written apart
 _WORTH = 50_000  # instructions, about, of a run
 _HELD = 32_768  # bytes of a block: what the nearest cache holds
 _LONGEST, _SHORTEST, _UNIT = 256, 32, 16  # rows of a block, and what their number is a multiple of
@@ -77,18 +79,24 @@ def runs(division: Division, reads: Sequence[set[int]]) -> list[Rows]:
     found: list[Rows] = []
     first = 0
     while first < len(division.steps):
-        run = _Run(division, first)
-        rows = run.rows(reads) if run.is_worth() else None
+        run, rows = _Run(division, first, _MOST), None
+        following = first + max(1, len(run.steps))  # what begins later in it is worth no more
+        if run.is_worth():
+            following = first + -(-len(run.steps) // 2)
+        while rows is None and run.is_worth():
+            rows = run.rows(reads)
+            run = _Run(division, first, len(run.steps) // 2)  # half of it, so that time is linear
         if rows is not None:
             found.append(rows)
-        first = rows.last if rows is not None else first + 1
+            following = rows.last
+        first = following
     return found
 
 
 class _Run:
-    """The longest run that begins at a step."""
+    """The longest run that begins at a step, of so many steps at most."""
 
-    def __init__(self, division: Division, first: int):
+    def __init__(self, division: Division, first: int, most: int):
         self.division, self.first = division, first
         self.steps: list[Step] = []
         self.made: set[int] = set()  # by row
@@ -96,8 +104,8 @@ class _Run:
         self.outside: dict[int, Operand | None] = {}  # what is read; None: not by its own row
         shape = division.steps[first].home.shape
         self.count = shape[0] if shape else 0
-        for step in division.steps[first:]:
-            if not self._take(step):
+        for step in division.steps[first : first + most]:
+            if self.count < _SHORTEST or not self._take(step):
                 break
 
     def _take(self, step: Step) -> bool:
@@ -155,8 +163,9 @@ class _Run:
         for k, found in enumerate(reads):
             if not out.first <= k < out.last:
                 seen |= found
-        if any(division.specs[value].size > self.count for value in self.made & seen):
-            return None  # rows of a result that others read are written as they are read: apart
+        wide = [value for value in self.made & seen if division.specs[value].size > self.count]
+        if _APART * len(wide) > len(self.steps):
+            return None  # rows that others read, too, are written as they lie: apart
         held: list[Operand] = sorted(self.made - seen)
         out.copied = [x for x in self.outside.values() if x is not None and self._is_spread(x)]
         held += out.copied

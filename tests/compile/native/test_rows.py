@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wengert as wg
+from wengert.compile.access import Scan
 from wengert.compile.plan import plan
 from wengert.compile.program import Program
 
@@ -136,6 +137,36 @@ def test_a_row_that_reads_another_ends_a_run() -> None:
         ("sum", (3,), {"axis": (0,), "keepdims": False}),
     ]
     assert agree(program([x], lines, [4]), [x], rtol=1e-12).plan.rows == []
+
+
+@pytest.mark.parametrize("rows", [40, 20_000])
+def test_the_search_for_runs_is_linear(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five hundred sums of rows and what is made of them: runs as long as they may be."""
+    lines: list[Any] = []
+    for _ in range(500):
+        value = len(lines)
+        lines.append(("sum", (value,), SUMS))
+        lines.append(("subtract", (value, value + 1), {}))
+    code = program([drawn(rows, 2)], lines, [len(lines)])
+    counted = []
+    scan = Scan.__init__
+    monkeypatch.setattr(Scan, "__init__", lambda *args: counted.append(1) or scan(*args))
+    planned = plan(code)
+    assert len(counted) < 8 * len(planned.steps)
+    assert planned.rows
+
+
+@pytest.mark.parametrize("rows", [1003, 4096])
+def test_rows_that_are_read_after_a_run_lie_in_memory(rows: int) -> None:
+    """More steps than a run may have: what the last of one leaves is read by the next."""
+    lines: list[Any] = []
+    for _ in range(40):
+        value = len(lines)
+        lines += [("sum", (value,), SUMS), ("multiply", (value + 1, 0.1), {})]
+        lines += [("subtract", (value, value + 2), {})]
+    x = drawn(rows, 3)
+    native = agree(program([x], lines, [len(lines)]), [x], rtol=1e-9, atol=1e-12)
+    assert len(native.plan.rows) > 1
 
 
 def test_what_is_read_later_lies_in_memory() -> None:
