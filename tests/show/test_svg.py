@@ -210,7 +210,7 @@ def test_a_tape_that_cannot_be_folded_is_refused_with_its_size():
     lines = "\n".join(f"    x = np.sin(x) + {k}.5" for k in range(1300))
     names = {"np": np}
     exec(f"def f(x):\n{lines}\n    return x\n", names)
-    with pytest.raises(TapeSizeError, match=r"3901 entries(.|\n)*2500(.|\n)*wg\.scope"):
+    with pytest.raises(TapeSizeError, match=r"3,901 entries(.|\n)*2,500(.|\n)*wg\.scope"):
         draw(names["f"], 1.0)
 
 

@@ -141,8 +141,9 @@ def folded(graph: Graph, fold: bool | int | Collection[str] = True) -> View:
             break
     if view.root.size - 1 > MOST:
         raise TapeSizeError(
-            f"the tape has {len(graph)} entries, of which {view.root.size - 1} are left after "
-            f"folding; a picture shows at most {MOST}.",
+            f"the tape has {len(graph):,} entries and constants; "
+            f"{'unfolded' if fold is False else 'folded'}, the picture would show "
+            f"{view.root.size - 1:,} things, and it shows at most {MOST:,}.",
             'Put parts of the code into functions or with wg.scope("name"):, which are folded; '
             "draw fewer repetitions; or print the tape, which has no limit."
             if fold is not False
