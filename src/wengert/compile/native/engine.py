@@ -86,7 +86,7 @@ class Unit:
         start = time.perf_counter()
         machine = _machine(effort.codegen)
         if effort.has_passes:
-            _optimise(module, machine)
+            _manager().run(module, _builder(effort.codegen))
         self._note("optimise", start)
         start = time.perf_counter()
         code: bytes = machine.emit_object(module)
@@ -153,6 +153,7 @@ def _initialise() -> None:
     llvm.initialize_native_asmparser()
 
 
+@functools.cache
 def _machine(level: int) -> llvm.TargetMachine:
     """What code is generated for.
 
@@ -167,11 +168,19 @@ def _machine(level: int) -> llvm.TargetMachine:
     return target.create_target_machine(cpu=cpu, features=features, opt=level, **places)
 
 
-def _optimise(module: llvm.ModuleRef, machine: llvm.TargetMachine) -> None:
+@functools.cache
+def _builder(level: int) -> llvm.PassBuilder:
+    """What passes know of the machine; kept, as each that is made leaves some memory behind."""
+    return llvm.create_pass_builder(_machine(level), llvm.create_pipeline_tuning_options())
+
+
+@functools.cache
+def _manager() -> llvm.ModulePassManager:
+    """The list of passes."""
     manager = llvm.create_new_module_pass_manager()
     for name in _PASSES:
         getattr(manager, f"add_{name}_pass")()
-    manager.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
+    return manager
 
 
 def assembly(text: str, effort: Effort = LEAN) -> str:
@@ -180,5 +189,5 @@ def assembly(text: str, effort: Effort = LEAN) -> str:
         machine = _machine(effort.codegen)
         module = llvm.parse_assembly(text)
         if effort.has_passes:
-            _optimise(module, machine)
+            _manager().run(module, _builder(effort.codegen))
         return str(machine.emit_assembly(module))

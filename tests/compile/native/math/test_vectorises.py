@@ -33,7 +33,8 @@ def assembly_for(processor, text):
     machine = llvm.Target.from_triple(triple).create_target_machine(cpu=processor, opt=2)
     module = llvm.parse_assembly(text)
     module.triple = triple
-    engine._optimise(module, machine)
+    builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options())
+    engine._manager().run(module, builder)
     return machine.emit_assembly(module)
 
 
