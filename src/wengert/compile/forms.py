@@ -45,9 +45,11 @@ FORMS: dict[str, str] = {
     "cholesky_pullback": "_cholesky_pullback(factor, given)",
     "cofactor": "_cofactors(a)",
     "convolve_full": 'np.convolve(a, v, "full")',
+    "count": "np.bincount(x, minlength=minlength)",
     "cross3": "np.cross(a, b)",
     "cumprod": "np.cumprod(a, axis=axis)",
     "cumsum": "np.cumsum(a, axis=axis)",
+    "eigenpairs": "_eigenpairs(a, lower)",
     "eigh_of": 'np.linalg.eigh(a, "L" if lower else "U")',
     "eigvalsh_of": 'np.linalg.eigvalsh(a, "L" if lower else "U")',
     "filled_like": "np.full(shape, value, dtype)",
@@ -71,6 +73,11 @@ FORMS: dict[str, str] = {
     "norm_of_order_zero": "_norm_of_order_zero(x, axis, keepdims)",
     "p_norm": "_p_norm(x, ord, axis, keepdims)",
     "pinv_cut": "np.linalg.pinv(a, rcond)",
+    "pinv_part": "np.linalg.pinv(a, rcond)",
+    **{
+        f"spherical_{kind}_of_order": f"special.spherical_{kind}(n, z)"
+        for kind in ("jn", "yn", "in", "kn")
+    },
     "polygamma": "special.polygamma(n, x)",
     "qr_of": 'np.linalg.qr(a, "complete" if complete else "reduced")',
     "quantile_range": "_in_range(q)",
@@ -152,7 +159,9 @@ def form_of(op: Op, specs: Sequence[Spec]) -> str:
     public = public_name(op.primitive)
     if public is None:
         raise UnsupportedFunctionError(f"{name} has no NumPy source.")
-    return f"{public}({', '.join(op.primitive.operands)}, **parameters)"
+    operands = op.primitive.operands  # the last of them may have a default
+    given = operands if op.primitive.variadic else operands[: len(op.operands)]
+    return f"{public}({', '.join(given)}, **parameters)"
 
 
 @functools.cache
@@ -467,6 +476,15 @@ def _over_stack(function, a):
         return function(a)
     return np.reshape([function(each) for each in np.reshape(a, (-1, *a.shape[-2:]))], a.shape)
 ''',
+    "_eigenpairs": """\
+def _eigenpairs(a, lower):
+    if a.ndim == 2:
+        return linalg.eigh(a, lower=lower) if a.size else np.linalg.eigh(a)
+    pairs = [_eigenpairs(each, lower) for each in a]
+    if not pairs:
+        return np.linalg.eigh(a)
+    return np.stack([values for values, _ in pairs]), np.stack([vectors for _, vectors in pairs])
+""",
     "_lu_packed": '''\
 def _lu_packed(a):
     """L and U in one matrix, whose rows are in order already."""
