@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tests.compile.operations import SAMPLES, program_of, traced
@@ -202,6 +202,9 @@ def test_numbers_and_strings_are_exact(value):
     ),
     st.booleans(),
 )
+@example(np.array([-1, 2**63 - 1, 2**63 - 1, 2**63 - 1]), False)
+@example(np.array([-(2**63), 2**62, 2**63 - 1, 0]), False)
+@example(np.arange(2**63 - 8, 2**63 - 1, 2), False)
 def test_arrays_are_exact(array, is_fortran):
     array = np.asfortranarray(array) if is_fortran else array
     program = Program((), (), (Constant(array),))

@@ -128,9 +128,9 @@ def _ordered(value: ast.expr, array: np.ndarray) -> ast.expr:
 def _range(array: np.ndarray) -> ast.expr | None:
     if array.ndim != 1 or array.size < 4 or array.dtype != np.int64:
         return None
-    start, step = int(array[0]), int(array[1] - array[0])
+    start, step = int(array[0]), int(array[1]) - int(array[0])
     stop = start + step * array.size
-    if not step or not np.array_equal(array, np.arange(start, stop, step)):
+    if not step or abs(stop) >= 2**63 or not np.array_equal(array, np.arange(start, stop, step)):
         return None
     ends = [stop] if (start, step) == (0, 1) else [start, stop] + ([step] if step != 1 else [])
     return ast.Call(expression("np.arange"), [number(end) for end in ends], [])
