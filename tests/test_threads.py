@@ -51,10 +51,13 @@ def test_results_do_not_depend_on_the_number_of_threads(f, count):
     np.testing.assert_array_equal(np.exp(x[small]), blocks.apply(np.exp, x)[small])
 
 
-@pytest.mark.parametrize(
-    "ufunc", [f for f in REGISTRY.ufuncs if f.nin == 2], ids=lambda f: f.__name__
-)
-def test_large_operands_of_equal_shape_give_what_numpy_gives(ufunc, count):
+REGISTRY.complete()
+BINARY = sorted((f for f in REGISTRY.ufuncs if f.nin == 2), key=lambda f: f.__name__)
+
+
+@pytest.mark.parametrize("ufunc", BINARY, ids=lambda f: f.__name__)
+@pytest.mark.filterwarnings("ignore")  # of orders that are no whole numbers, and their like
+def test_large_operands_of_equal_shape_give_what_numpy_gives(ufunc):
     x, y = large(0, (520, 520)), large(1, (520, 520))
     try:
         expected = ufunc(x, y)
@@ -64,14 +67,15 @@ def test_large_operands_of_equal_shape_give_what_numpy_gives(ufunc, count):
 
     def f(x):
         seen.append(ufunc(x, y))
-        seen.append(ufunc(y, x))
         return np.sum(x)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    before = wg.get_num_threads()
+    wg.set_num_threads(2)
+    try:
         wg.grad(f)(x)
+    finally:
+        wg.set_num_threads(before)
     np.testing.assert_array_equal(wg.stop_gradient(seen[0]), expected)
-    np.testing.assert_array_equal(wg.stop_gradient(seen[1]), ufunc(y, x))
 
 
 def test_a_large_square_matrix_product(count):

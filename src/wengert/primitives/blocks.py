@@ -7,6 +7,7 @@ the last bit: elements do not know of each other.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,7 +31,7 @@ def apply(function: Callable[..., Any], *operands: Any) -> Any:
         ``x**2`` is a multiplication, and ``np.power(x, 2)`` is not.
     """
     form = common_form(operands)
-    if form is None or WORKERS.count < 2:
+    if form is None or WORKERS.count < 2 or not _keeps_dtype(function, form[1].char):
         return function(*operands)
     out = np.empty(*form)
     flat, whole = out.reshape(-1), [_flat(x) for x in operands]
@@ -45,6 +46,12 @@ def apply(function: Callable[..., Any], *operands: Any) -> Any:
 
     WORKERS.share(compute, _ranges(flat.size))
     return out
+
+
+@functools.cache
+def _keeps_dtype(function: Any, char: str) -> bool:
+    """True for operators, and for ufuncs that give of one real dtype the same."""
+    return not isinstance(function, np.ufunc) or f"{char * function.nin}->{char}" in function.types
 
 
 def scaled(

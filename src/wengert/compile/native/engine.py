@@ -168,9 +168,8 @@ def _machine(level: int) -> llvm.TargetMachine:
     return target.create_target_machine(cpu=cpu, features=features, opt=level, **places)
 
 
-@functools.cache
 def _builder(level: int) -> llvm.PassBuilder:
-    """What passes know of the machine; kept, as each that is made leaves some memory behind."""
+    """What passes know of the machine; of one use, as a run leaves references to its own in it."""
     return llvm.create_pass_builder(_machine(level), llvm.create_pipeline_tuning_options())
 
 
