@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 import wengert as wg
 from wengert.primitives.adjoints import like_of
 from wengert.primitives.brief import PULLS
-from wengert.tape import products
+from wengert.tape import products, sweep
 from wengert.tape.entries import (
     ANY,
     BRIEF,
@@ -159,3 +159,11 @@ def test_products_of_mixed_dtypes_and_shapes_go_the_common_way():
     gradient = wg.grad(lambda w: np.sum(x @ w) + np.sum(x[0] @ w) + np.sum(w @ w[0]))(w)
     wg.check_grads(lambda w: np.sum(x @ w) + np.sum(x[0] @ w) + np.sum(w @ w[0]), (w,))
     assert gradient.dtype == np.float64
+
+
+def test_large_contributions_are_added_in_place(monkeypatch):
+    kept = []
+    monkeypatch.setattr(sweep, "add_into_large", lambda held, part: kept.append(held.size))
+    x = np.ones(5000)
+    wg.grad(lambda x: np.sum(np.maximum(x, 0.5) * 2.0) + np.sum(np.minimum(x, 3.0) * x))(x)
+    assert kept  # the buffer had no other holder

@@ -103,9 +103,7 @@ def backward(
         adjoint = None
         for position, part in enumerate(parts):
             if part is not None:
-                parent = parents[position]
-                held = adjoints[parent]
-                adjoints[parent] = part if held is None else _sum(adjoints, parent, part)
+                _add(adjoints, parents[position], part)  # a name for the sum would hold its buffer
     for index in list(waiting):  # of one entry alone
         _add(adjoints, index, gathered(waiting, index))
 
